@@ -1,0 +1,103 @@
+"""From a source and its settings to a Dataset."""
+
+import difflib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from mlpcli.datasets import csvfile, idx, named, npz
+from mlpcli.datasets.dataset import Dataset, Rows, all_rows
+from mlpcli.datasets.named import Tell
+from mlpcli.datasets.scaling import learn
+from mlpcli.datasets.splits import split
+from mlpcli.datasets.table import Table, classes_of, encode, fingerprint, must_match, with_test
+from mlpcli.errors import DataError
+
+KINDS = "digits, mnist, openml:NAME, a folder of IDX files, an .npz file or a .csv file"
+CSV = (".csv", ".tsv", ".txt")
+
+
+def is_path(source: str) -> bool:
+    """Whether a source names a file or folder, and not a data set."""
+    return source not in ("digits", "mnist") and not source.startswith("openml:")
+
+
+def read(source: str, target: str, tell: Tell) -> Table:
+    """The table of any source; raises DataError in a sentence for what cannot be read."""
+    if source == "digits":
+        return named.digits(tell)
+    if source == "mnist":
+        return named.mnist(tell)
+    if source.startswith("openml:"):
+        return named.openml(source.removeprefix("openml:"), tell)
+    return _read_path(Path(source).expanduser(), target)
+
+
+def _read_path(path: Path, target: str) -> Table:
+    try:
+        path.stat()
+    except OSError as error:
+        raise DataError(_missing(path, error)) from error
+    if path.is_dir():
+        return idx.read_folder(path)
+    if path.suffix.lower() == ".npz":
+        return npz.read(path)
+    if path.suffix.lower() in CSV:
+        return csvfile.read(path, target)
+    raise DataError(f"{path}: its name ends in {path.suffix or 'nothing'!r}, and data can be {KINDS}.")
+
+
+def _missing(path: Path, error: OSError) -> str:
+    near = difflib.get_close_matches(str(path), ("digits", "mnist"), 1)
+    hint = f"Did you mean {near[0]}?" if near else f"Data can be {KINDS}."
+    return f"{path}: cannot be found ({os.strerror(error.errno or 0)}). {hint}"
+
+
+def load(
+    source: str,
+    stream: np.random.Generator,
+    *,
+    target: str = "",
+    validation: float | str = 0.1,
+    test: float | str = 0.2,
+    scaling: str = "auto",
+    tell: Tell = print,
+) -> Dataset:
+    """Read a source, take its test and validation rows apart, and learn the scaling from the rest.
+
+    `validation` and `test` are fractions, or paths to rows of the user's own; a fraction for
+    `test` stands back where the source has test rows of its own. Scaling `auto` is `unit`
+    for images and `standard` for other data.
+    """
+    rows = read(source, target, tell)
+    if isinstance(test, str):
+        rows = with_test(rows, read(test, target, tell).held_out)
+    own = read(validation, target, tell) if isinstance(validation, str) else None
+    if own:
+        must_match(own, rows)
+    classes = classes_of(rows)
+    train, checked, tested = _parts(rows, classes, own, validation, test, stream)
+    if scaling == "auto":
+        scaling = "unit" if rows.image else "standard"
+    learnt = learn(scaling, rows.x, train.index, together=rows.image is not None)
+    return Dataset(source, classes, train, checked, tested, learnt, scaling, rows.image, fingerprint(rows, own))
+
+
+def _parts(
+    rows: Table,
+    classes: tuple[str, ...],
+    own: Table | None,
+    validation: float | str,
+    test: float | str,
+    stream: np.random.Generator,
+) -> tuple[Rows, Rows, Rows]:
+    """The training, validation and test rows: the user's or the source's own, else cut from the rows."""
+    told = f"the training rows of {rows.where}"
+    labels = encode(rows, classes, told)
+    fractions = ([] if rows.test else [float(test)]) + ([] if own else [float(validation)])
+    train, cut = split(labels, classes, fractions, stream)
+    pieces = iter([Rows(rows.x, labels, part) for part in cut])
+    tested = all_rows(rows.test, classes, told) if rows.test else next(pieces)
+    checked = all_rows(own, classes, told) if own else next(pieces)
+    return Rows(rows.x, labels, train), checked, tested

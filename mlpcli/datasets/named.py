@@ -1,0 +1,92 @@
+"""Data sets by name: digits, which scikit-learn carries, and MNIST and others from OpenML; all cached."""
+
+import re
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlpcli.datasets import cache
+from mlpcli.datasets.table import Table, compact, table, with_test
+from mlpcli.errors import DataError
+
+MNIST_TEST = 10_000  # the last rows of mnist_784, the test set that everyone has
+INSTEAD = "Without a network, name local files: a folder of IDX files, an .npz or a .csv."
+
+Tell = Callable[[str], object]
+
+
+def digits(tell: Tell) -> Table:
+    """The 1,797 images of 8 × 8 pixels that scikit-learn carries."""
+    return _cached("digits", "digits", tell, _load_digits)
+
+
+def mnist(tell: Tell) -> Table:
+    """MNIST from OpenML (mnist_784, version 1): 60,000 rows, and the last 10,000 as its own test rows."""
+    rows = openml("mnist_784@1", tell)
+    if len(rows.x) <= MNIST_TEST:
+        raise DataError(f"mnist: {len(rows.x):,} rows came, where 70,000 should. Delete {cache.folder()} and try again.")
+    rest, last = slice(None, -MNIST_TEST), slice(-MNIST_TEST, None)
+    return with_test(_part(rows, "mnist", rest), _part(rows, "mnist (its last 10,000 rows)", last))
+
+
+def openml(spec: str, tell: Tell) -> Table:
+    """NAME or NAME@VERSION from OpenML, every feature numeric."""
+    name, _, version = spec.partition("@")
+    if not re.fullmatch(r"[\w.()-]+", name) or not re.fullmatch(r"\d*", version):
+        raise DataError(f"openml:{spec}: is not a name. Write openml:NAME or openml:NAME@VERSION, as on openml.org.")
+    key = f"openml-{name.lower()}@{version or 'active'}"
+    return _cached(key, f"openml:{spec}", tell, lambda: _fetch(name, int(version) if version else "active", tell))
+
+
+def _cached(key: str, where: str, tell: Tell, make: Callable[[], Table]) -> Table:
+    rows = cache.load(key, where)
+    if rows is None:
+        rows = make()
+        if problem := cache.store(key, rows):
+            tell(problem)
+    return rows
+
+
+def _part(rows: Table, where: str, places: slice) -> Table:
+    return replace(rows, where=where, x=rows.x[places], labels=rows.labels[places])
+
+
+def _load_digits() -> Table:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return table("digits", bunch.images.astype(np.uint8), bunch.target)
+
+
+def _fetch(name: str, version: int | str, tell: Tell) -> Table:
+    """Fetch and parse with scikit-learn, in a folder that is gone afterwards: only the table is kept."""
+    from sklearn.datasets import fetch_openml
+
+    where = f"openml:{name}" + ("" if version == "active" else f"@{version}")
+    tell(f"Fetching {name} from OpenML. Parsing a large set takes minutes; it is kept for the next time.")
+    try:
+        with tempfile.TemporaryDirectory() as home, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # retries, and remarks on the set's status
+            bunch = fetch_openml(name, version=version, as_frame=False, parser="liac-arff", data_home=home)
+    except (OSError, ValueError, KeyError, StopIteration, AttributeError, MemoryError) as error:
+        raise DataError(f"{where}: could not be fetched from openml.org ({_said(error)}). {INSTEAD}") from error
+    return _from_bunch(where, bunch)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _from_bunch(where: str, bunch: Any) -> Table:
+    nominal = [name for name in bunch.feature_names if name in (bunch.categories or {})]
+    if nominal:
+        raise DataError(f"{where}: the feature {nominal[0]!r} is not numeric; only numeric features can be learnt from.")
+    if bunch.target is None:
+        raise DataError(f"{where}: has no label column of its own, so there is nothing to learn.")
+    if not isinstance(bunch.data, np.ndarray):
+        raise DataError(f"{where}: is sparse; only dense data can be learnt from.")
+    return table(where, compact(bunch.data), bunch.target)

@@ -1,0 +1,159 @@
+"""A table of rows as a loader reads it, and what every loader's rows must be before they are used."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.arrays import Labels, Raw, chunks
+from mlpcli.errors import DataError
+
+SWEEP = 4096  # rows looked at together where a whole table is swept
+SMALLEST_IMAGE = 8  # pixels a side: below this a square number of features is taken for a coincidence
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows: features x (N,D) in the type they were read in, labels (N) as integers or strings."""
+
+    where: str  # the file or data set, for messages
+    x: Raw
+    labels: NDArray[Any]
+    image: tuple[int, int] | None = None  # height and width, when a row is a picture
+    test: "Table | None" = None  # the source's own test rows
+
+    @property
+    def held_out(self) -> "Table":
+        """The source's own test rows, or all rows where it has no such part."""
+        return self.test or self
+
+
+def table(where: str, x: Raw, labels: NDArray[Any]) -> Table:
+    """A checked table; raises DataError naming the place of the first bad value.
+
+    x may be (N,D), or (N,height,width) for images; labels may be (N) or (N,1).
+    """
+    image = None
+    if x.ndim == 3:
+        image = (x.shape[1], x.shape[2])
+        x = x.reshape(len(x), -1)
+    _check_features(where, x)
+    labels = _checked_labels(where, labels)
+    if len(labels) != len(x):
+        raise DataError(f"{where}: has {len(x):,} rows of features and {len(labels):,} labels; each row needs one.")
+    return Table(where, np.ascontiguousarray(x), labels, image or _square(x))
+
+
+def compact(x: Raw) -> Raw:
+    """The same values as uint8 where nothing is lost by it, else unchanged."""
+    for piece in chunks(len(x), SWEEP):
+        rows = x[piece]
+        if not (np.all(rows >= 0) and np.all(rows <= 255) and np.all(rows == np.floor(rows))):
+            return x
+    return x.astype(np.uint8)
+
+
+def encode(rows: Table, classes: tuple[str, ...], told: str) -> Labels:
+    """Each label's place in classes; raises DataError for a label that `told` never saw."""
+    found, inverse = np.unique(rows.labels, return_inverse=True)
+    place = {name: k for k, name in enumerate(classes)}
+    unknown = [str(name) for name in found if str(name) not in place]
+    if unknown:
+        raise DataError(
+            f"{rows.where}: has the label {unknown[0]!r}, which {told} never saw. "
+            f"The known classes are {shortened(classes)}."
+        )
+    return np.array([place[str(name)] for name in found], np.intp)[inverse.reshape(-1)]
+
+
+def classes_of(rows: Table) -> tuple[str, ...]:
+    """The names of the classes, in numerical order for numbers, else in alphabetical order."""
+    names = tuple(str(name) for name in np.unique(rows.labels))
+    if len(names) < 2:
+        raise DataError(f"{rows.where}: has one class only ({names[0]!r}); a classifier needs at least two.")
+    return names
+
+
+def shortened(names: tuple[str, ...], most: int = 10) -> str:
+    """The names for a sentence, the first ten of many."""
+    return ", ".join(names[:most]) + (f", … ({len(names):,} in all)" if len(names) > most else "")
+
+
+def fingerprint(*tables: Table | None) -> str:
+    """SHA-256 of all that is learnt from or scored on: features, labels and test rows of the tables."""
+    digest = hashlib.sha256()
+    for part in (part for rows in tables if rows for part in (rows, rows.test) if part):
+        labels = np.char.encode(part.labels.astype(np.str_), "utf-8")
+        for array in (part.x, labels):
+            digest.update(f"{array.dtype.str} {array.shape}".encode())
+            digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def must_match(rows: Table, other: Table) -> None:
+    """Raise DataError when the rows have another number of features than the other table's."""
+    if rows.x.shape[1] != other.x.shape[1]:
+        raise DataError(
+            f"{rows.where}: has {rows.x.shape[1]:,} features, and {other.where} has {other.x.shape[1]:,}; "
+            "both must have the same."
+        )
+
+
+def with_test(rows: Table, test: Table) -> Table:
+    """The rows with these as their own test rows; raises DataError when the features differ in number."""
+    must_match(test, rows)
+    return replace(rows, test=test)
+
+
+def _check_features(where: str, x: Raw) -> None:
+    if x.ndim != 2:
+        raise DataError(f"{where}: features have {x.ndim} dimensions; they must be rows × features.")
+    if 0 in x.shape:
+        raise DataError(f"{where}: has {x.shape[0]:,} rows and {x.shape[1]:,} features; both must be at least 1.")
+    if x.dtype.kind not in "buif":
+        raise DataError(f"{where}: features are of type {x.dtype}; they must be real numbers.")
+    if x.dtype.kind == "f":
+        _check_finite(where, x)
+
+
+def _check_finite(where: str, x: Raw) -> None:
+    count, first = 0, None
+    for piece in chunks(len(x), SWEEP):
+        bad = ~(np.abs(x[piece]) <= LARGEST)
+        if first is None and bad.any():
+            row, column = map(int, np.argwhere(bad)[0])
+            first = (piece.start + row, column)
+        count += int(np.count_nonzero(bad))
+    if first:
+        raise DataError(
+            f"{where}: {count:,} feature values are missing, infinite or too large; the first is "
+            f"{x[first]} in row {first[0]:,}, column {first[1]:,} (counted from 0). Fill in or remove such rows."
+        )
+
+
+def _checked_labels(where: str, labels: NDArray[Any]) -> NDArray[Any]:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataError(f"{where}: labels have {labels.ndim} dimensions; there must be one label a row.")
+    if labels.dtype.kind in "SU" or labels.dtype.kind in "bui":
+        return labels.astype(np.int64) if labels.dtype.kind in "bui" else labels.astype(np.str_)
+    if labels.dtype.kind != "f":
+        raise DataError(f"{where}: labels are of type {labels.dtype}; they must be integers or strings.")
+    whole = np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) < 2**53)
+    if not whole.all():
+        row = int(np.argmin(whole))
+        raise DataError(
+            f"{where}: the label in row {row:,} (counted from 0) is {labels[row]}; "
+            "labels must be whole numbers or strings (this tool classifies, it does not fit curves)."
+        )
+    return labels.astype(np.int64)
+
+
+def _square(x: Raw) -> tuple[int, int] | None:
+    side = int(np.sqrt(x.shape[1]))
+    is_image = x.dtype == np.uint8 and side * side == x.shape[1] and side >= SMALLEST_IMAGE
+    return (side, side) if is_image else None

@@ -1,0 +1,91 @@
+"""The model file: a JSON header and float arrays in one .npz, without pickle.
+
+    W1 (D,H)  b1 (H)  W2 (H,K)  b2 (K)  offset (D)  scale (D)  header (JSON text as uint8 bytes)
+
+A row x is scored by softmax(φ((x − offset) · scale @ W1 + b1) @ W2 + b2), without dropout.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlpcli.arrays import Raw, Shape
+from mlpcli.datasets.scaling import Scaling
+from mlpcli.errors import DataError, ModelError
+from mlpcli.files import read_npz, write_npz
+from mlpcli.network import ACTIVATIONS, Network
+
+FORMAT, VERSION = "mlpcli-model", 1
+ARRAYS = ("W1", "b1", "W2", "b2", "offset", "scale")
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model file holds: the network, the scaling of its inputs, and the header."""
+
+    network: Network
+    scaling: Scaling
+    header: dict[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the outputs, in their order."""
+        return tuple(self.header["classes"])
+
+
+def save(path: Path, model: Model) -> None:
+    """Write the model, whole or not at all; equal models give equal bytes."""
+    fixed = {"format": FORMAT, "version": VERSION, "activation": model.network.activation}
+    text = json.dumps(fixed | model.header, ensure_ascii=False, sort_keys=True)
+    arrays: dict[str, Raw] = {name: getattr(model.network, name) for name in ARRAYS[:4]}
+    arrays |= {"offset": model.scaling.offset, "scale": model.scaling.scale}
+    write_npz(path, arrays | {"header": np.frombuffer(text.encode(), np.uint8)})
+
+
+def load(path: Path) -> Model:
+    """Read a model; raises ModelError when the file is not a whole and consistent one."""
+    try:
+        arrays = read_npz(path)
+    except DataError as error:
+        raise ModelError(str(error)) from error
+    header = _header(path, arrays)
+    missing = [name for name in ARRAYS if name not in arrays]
+    if missing:
+        raise ModelError(f"{path}: has no array {missing[0]!r}: it is not a whole model file.")
+    _check_arrays(path, arrays, len(header["classes"]))
+    shape = Shape(*arrays["W1"].shape, len(arrays["b2"]))
+    network = Network(shape, header["activation"], arrays["W1"].dtype)
+    for name in ARRAYS[:4]:
+        getattr(network, name)[...] = arrays[name]
+    return Model(network, Scaling(arrays["offset"], arrays["scale"]), header)
+
+
+def _header(path: Path, arrays: dict[str, Raw]) -> dict[str, Any]:
+    try:
+        header = json.loads(arrays["header"].tobytes())
+        known = header["format"] == FORMAT and header["activation"] in ACTIVATIONS
+        named = all(isinstance(name, str) for name in header["classes"])
+        version = header["version"]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: is not a model file of mlpcli: its header is missing or cannot be read.") from error
+    if version != VERSION:
+        raise ModelError(f"{path}: is a model of format version {version!r}; this mlpcli reads version {VERSION}.")
+    if not (known and named):
+        raise ModelError(f"{path}: is not a model file of mlpcli: its header does not say format, activation, classes.")
+    return dict(header)
+
+
+def _check_arrays(path: Path, arrays: dict[str, Raw], K: int) -> None:
+    if arrays["W1"].ndim != 2:
+        raise ModelError(f"{path}: W1 has {arrays['W1'].ndim} dimensions, where (features, hidden units) are needed.")
+    D, H = arrays["W1"].shape
+    right = {"W1": (D, H), "b1": (H,), "W2": (H, K), "b2": (K,), "offset": (D,), "scale": (D,)}
+    for name, shape in right.items():
+        array = arrays[name]
+        if array.shape != shape or array.dtype.kind != "f":
+            raise ModelError(f"{path}: {name} is {array.dtype} {array.shape}, where floats {shape} are needed.")
+        if not np.isfinite(array).all():
+            raise ModelError(f"{path}: {name} holds numbers that are not finite: the file is damaged.")

@@ -1,0 +1,218 @@
+"""The network: h = φ(x W1 + b1) ⊙ r, softmax(h W2 + b2), and its gradients derived by hand.
+
+B rows in a minibatch, D inputs, H hidden units, K classes; L is the mean over rows.
+
+    equation          batch form                      shape         homework
+    pre-activation    a  = x W1 + b1                  (B,H)         3.1
+    hidden layer      h  = φ(a) ⊙ r                   (B,H)         3.1
+    logits            z  = h W2 + b2                  (B,K)         3.1
+    loss              L  = mean −log softmax(z)[label]
+    logits            ∂z = (softmax(z) − y) / B       (B,K)         3.2
+    second layer      ∂W2 = hᵀ ∂z,  ∂b2 = Σ_rows ∂z   (H,K), (K)    3.3
+    hidden layer      ∂a = (∂z W2ᵀ) ⊙ r ⊙ φ′(a)       (B,H)         3.4
+    first layer       ∂W1 = xᵀ ∂a,  ∂b1 = Σ_rows ∂a   (D,H), (H)    3.4
+
+r is the dropout mask, 0 or 1/q (the float 1.0 where nothing is dropped); y is one-hot.
+Weight decay adds λ/2 (‖W1‖² + ‖W2‖²) to what is differentiated, never to a reported loss.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from mlpcli.arrays import Floats, Index, Labels, Shape, chunks
+
+PIECE = 32_768  # numbers handled at a time where a sweep over all weights should stay in cache
+
+
+class Activation(NamedTuple):
+    """φ writes s = φ(a) into its second argument; slope writes φ′(a), as a function of s."""
+
+    phi: Callable[[Floats, Floats], object]
+    slope: Callable[[Floats, Floats], object]
+
+
+def _logistic(a: Floats, s: Floats) -> None:
+    np.multiply(a, 0.5, out=s)  # 1 / (1 + exp(−a)) = (1 + tanh(a/2)) / 2, which cannot overflow
+    np.tanh(s, out=s)
+    s += 1
+    s *= 0.5
+
+
+def _tanh_slope(s: Floats, out: Floats) -> None:
+    np.multiply(s, s, out=out)
+    np.subtract(1, out, out=out)
+
+
+def _logistic_slope(s: Floats, out: Floats) -> None:
+    np.subtract(1, s, out=out)
+    out *= s
+
+
+ACTIVATIONS = {
+    "relu": Activation(lambda a, s: np.maximum(a, 0, out=s), lambda s, out: np.greater(s, 0, out=out)),
+    "tanh": Activation(lambda a, s: np.tanh(a, out=s), _tanh_slope),
+    "logistic": Activation(_logistic, _logistic_slope),
+    "identity": Activation(lambda a, s: np.copyto(s, a), lambda s, out: out.fill(1)),
+}
+
+
+def _views(flat: Floats, shape: Shape) -> tuple[Floats, Floats, Floats, Floats]:
+    """The W1 (D,H), W2 (H,K), b1 (H) and b2 (K) parts of one flat vector, as views."""
+    D, H, K = shape
+    W1, W2, b1, b2 = np.split(flat, np.cumsum([D * H, H * K, H]))
+    return W1.reshape(D, H), W2.reshape(H, K), b1, b2
+
+
+class Network:
+    """The weights: one flat vector theta, its views W1, W2, b1, b2, and the name of φ."""
+
+    def __init__(self, shape: Shape, activation: str, dtype: DTypeLike = np.float32) -> None:
+        self.shape = shape
+        self.activation = activation
+        self.theta: Floats = np.zeros(shape.parameters, dtype)
+        self.W1, self.W2, self.b1, self.b2 = _views(self.theta, shape)
+
+
+@dataclass
+class Workspace:
+    """The buffers of a forward pass over at most B rows, made once and written in place."""
+
+    x: Floats  # (B,D) the minibatch
+    a: Floats  # (B,H) pre-activation
+    s: Floats  # (B,H) φ(a)
+    h: Floats  # (B,H) φ(a) ⊙ r
+    z: Floats  # (B,K) logits
+    p: Floats  # (B,K) softmax(z)
+    top: Floats  # (B,1) each row's largest logit
+    total: Floats  # (B,1) each row's Σ exp(z − top)
+    rows: Index  # (B) 0, 1, …, B − 1
+
+    def first(self, n: int) -> "Workspace":
+        """The same buffers, cut to their first n rows; views, nothing is copied."""
+        return Workspace(**{name: buffer[:n] for name, buffer in vars(self).items()})
+
+
+@dataclass
+class Gradient:
+    """The buffers of a backward pass: one flat vector, its views by name, and ∂z, φ′(a) and ∂a."""
+
+    dz: Floats  # (B,K)
+    slope: Floats  # (B,H) φ′(a)
+    da: Floats  # (B,H)
+    flat: Floats  # as long as theta, in its order
+    dW1: Floats  # (D,H)
+    dW2: Floats  # (H,K)
+    db1: Floats  # (H)
+    db2: Floats  # (K)
+    scratch: Floats  # (PIECE)
+
+    def first(self, n: int) -> "Gradient":
+        """The same buffers, with ∂z, φ′(a) and ∂a cut to their first n rows; nothing is copied."""
+        return replace(self, dz=self.dz[:n], slope=self.slope[:n], da=self.da[:n])
+
+
+def workspace(shape: Shape, B: int, dtype: DTypeLike = np.float32) -> Workspace:
+    """Buffers for a forward pass over at most B rows."""
+    widths = (shape.D, shape.H, shape.H, shape.H, shape.K, shape.K, 1, 1)
+    return Workspace(*(np.empty((B, width), dtype) for width in widths), rows=np.arange(B))
+
+
+def gradient(shape: Shape, B: int, dtype: DTypeLike = np.float32) -> Gradient:
+    """Buffers for a backward pass over at most B rows."""
+    dz, slope, da = (np.empty((B, width), dtype) for width in (shape.K, shape.H, shape.H))
+    flat = np.zeros(shape.parameters, dtype)
+    dW1, dW2, db1, db2 = _views(flat, shape)
+    return Gradient(dz, slope, da, flat, dW1, dW2, db1, db2, np.empty(PIECE, dtype))
+
+
+def initialise(network: Network, stream: np.random.Generator) -> None:
+    """Draw W1 and W2 uniformly, with zero biases.
+
+    W1 by He et al. 2015 for ReLU (limit √(6/D)); everything else by Glorot and Bengio 2010
+    (limit √(6/(fan in + fan out))). Drawn in float64, so that every dtype starts alike.
+    """
+    D, H, K = network.shape
+    fan = D if network.activation == "relu" else D + H
+    network.W1[...] = stream.uniform(-1, 1, (D, H)) * np.sqrt(6 / fan)
+    network.W2[...] = stream.uniform(-1, 1, (H, K)) * np.sqrt(6 / (H + K))
+    network.b1[...] = network.b2[...] = 0
+
+
+def forward(network: Network, x: Floats, r: Floats | float, ws: Workspace) -> None:
+    """Compute a, s = φ(a), h and z from x (B,D) and the mask r, (B,H) or 1.0."""
+    phi = ACTIVATIONS[network.activation].phi
+    np.matmul(x, network.W1, out=ws.a)
+    ws.a += network.b1  # a = x W1 + b1
+    phi(ws.a, ws.s)
+    np.multiply(ws.s, r, out=ws.h)  # h = φ(a) ⊙ r
+    np.matmul(ws.h, network.W2, out=ws.z)
+    ws.z += network.b2  # z = h W2 + b2
+
+
+def loss_by_row(labels: Labels, ws: Workspace) -> Floats:
+    """−log softmax(z)[label] of every row, by log-sum-exp; leaves softmax(z) in ws.p."""
+    np.max(ws.z, axis=1, keepdims=True, out=ws.top)
+    np.subtract(ws.z, ws.top, out=ws.p)
+    picked = ws.p[ws.rows, labels]
+    np.exp(ws.p, out=ws.p)
+    np.sum(ws.p, axis=1, keepdims=True, out=ws.total)
+    ws.p /= ws.total
+    losses: Floats = np.log(ws.total[:, 0]) - picked
+    return losses
+
+
+def mean_loss(labels: Labels, ws: Workspace) -> float:
+    """L, the mean over rows of −log softmax(z)[label]; leaves softmax(z) in ws.p."""
+    return float(loss_by_row(labels, ws).mean(dtype=np.float64))
+
+
+def logits_gradient(labels: Labels, ws: Workspace, grad: Gradient) -> None:
+    """∂z = (softmax(z) − y) / B: the homework's 3.2."""
+    np.copyto(grad.dz, ws.p)
+    grad.dz[ws.rows, labels] -= 1
+    grad.dz /= len(labels)
+
+
+def second_layer_gradient(ws: Workspace, grad: Gradient) -> None:
+    """∂W2 = hᵀ ∂z and ∂b2 = Σ_rows ∂z: the homework's 3.3."""
+    np.matmul(ws.h.T, grad.dz, out=grad.dW2)
+    np.sum(grad.dz, axis=0, out=grad.db2)
+
+
+def hidden_gradient(network: Network, r: Floats | float, ws: Workspace, grad: Gradient) -> None:
+    """∂a = (∂z W2ᵀ) ⊙ r ⊙ φ′(a): the factor φ′(a) is what the homework's printed 3.4 loses."""
+    slope = ACTIVATIONS[network.activation].slope
+    np.matmul(grad.dz, network.W2.T, out=grad.da)
+    grad.da *= r
+    slope(ws.s, grad.slope)
+    grad.da *= grad.slope
+
+
+def first_layer_gradient(x: Floats, grad: Gradient) -> None:
+    """∂W1 = xᵀ ∂a and ∂b1 = Σ_rows ∂a: the homework's 3.4, with the ∂b1 it leaves out."""
+    np.matmul(x.T, grad.da, out=grad.dW1)
+    np.sum(grad.da, axis=0, out=grad.db1)
+
+
+def add_weight_decay(network: Network, l2: float, grad: Gradient) -> None:
+    """∂W += λ W for both weight matrices; biases are never decayed."""
+    for piece in chunks(network.shape.weights, PIECE):
+        decay = grad.scratch[: piece.stop - piece.start]
+        np.multiply(network.theta[piece], l2, out=decay)
+        grad.flat[piece] += decay
+
+
+def backward(
+    network: Network, x: Floats, labels: Labels, r: Floats | float, ws: Workspace, grad: Gradient, l2: float = 0.0
+) -> None:
+    """Fill grad with the gradient of the mean loss (plus weight decay) after forward and a loss."""
+    logits_gradient(labels, ws, grad)
+    second_layer_gradient(ws, grad)
+    hidden_gradient(network, r, ws, grad)
+    first_layer_gradient(x, grad)
+    if l2:
+        add_weight_decay(network, l2, grad)

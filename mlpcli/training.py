@@ -1,0 +1,170 @@
+"""Training: epochs and minibatches, as a generator of events that can be told to stop."""
+
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from mlpcli.arrays import Floats, Index, Shape
+from mlpcli.config import Config
+from mlpcli.datasets.dataset import Dataset, Feed
+from mlpcli.dropout import Masks, draw_nothing_dropped
+from mlpcli.evaluation import Scores, score
+from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped, StopReason
+from mlpcli.network import Network, backward, forward, gradient, initialise, mean_loss, workspace
+from mlpcli.optimizers import Hyper, Optimizer, limit_norms, rate
+
+HOPELESS = 1_000  # an epoch whose mean loss is over this many times ln K, that of guessing, has diverged
+SCORED_TOGETHER = 512  # rows scored at a time
+
+Events: TypeAlias = Generator[Event, StopReason | None, None]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Independent random streams, all from one seed; using one leaves the others as they are."""
+
+    split: np.random.Generator
+    initialise: np.random.Generator
+    shuffle: np.random.Generator
+    dropout: np.random.Generator
+
+
+def streams(seed: int) -> Streams:
+    """The four streams of a run."""
+    return Streams(*(np.random.Generator(np.random.PCG64DXSM(s)) for s in np.random.SeedSequence(seed).spawn(4)))
+
+
+@dataclass
+class TrainingState:
+    """All that training needs to go on from where it is."""
+
+    network: Network
+    optimizer: Optimizer
+    shuffle: np.random.Generator
+    dropout: np.random.Generator
+    epoch: int = 0  # epochs finished
+    batch: int = 0  # batches finished in the epoch in progress
+    order: Index = field(default_factory=lambda: np.empty(0, np.intp))  # that epoch's order of rows
+    loss_sum: float = 0.0  # over the rows seen in it
+
+
+def new_state(config: Config, shape: Shape, seeds: Streams, dtype: DTypeLike = np.float32) -> TrainingState:
+    """A fresh start: initial weights, and an optimizer at rest."""
+    network = Network(shape, config.network.activation, dtype)
+    initialise(network, seeds.initialise)
+    o = config.optimizer
+    hyper = Hyper(o.momentum, o.nesterov, o.beta1, o.beta2, o.epsilon)
+    return TrainingState(network, Optimizer(o.name, network, hyper, o.weight_decay), seeds.shuffle, seeds.dropout)
+
+
+class Stepper:
+    """Takes one step after another; owns the buffers, the masks and the feed that steps reuse."""
+
+    def __init__(self, state: TrainingState, data: Dataset, config: Config) -> None:
+        shape, dtype, rows = state.network.shape, state.network.theta.dtype, len(data.train)
+        self.state, self.config = state, config
+        self.B = min(config.training.batch_size, rows)
+        self.batches = -(-rows // self.B)
+        self.lr = 0.0  # the last step's learning rate
+        self.warmup = round(config.optimizer.warmup_epochs * self.batches)
+        self.feed = Feed(data.train, data.scaling, self.B)
+        self.ws, self.grad = workspace(shape, self.B, dtype), gradient(shape, self.B, dtype)
+        last = rows - (self.batches - 1) * self.B
+        self.short = self.ws.first(last), self.grad.first(last)
+        self.hidden_mask = _mask(config.network.dropout, (self.B, shape.H), dtype)
+        self.input_mask = _mask(config.network.input_dropout, (self.B, shape.D), dtype)
+
+    def _rate(self) -> float:
+        step = self.state.epoch * self.batches + self.state.batch
+        o = self.config.optimizer
+        return o.lr * rate(o.schedule, step, self.config.training.epochs * self.batches, self.warmup)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def step(self) -> tuple[int, float]:
+        """Take the next step; returns its number of rows and their mean loss before it.
+
+        Where that loss is not finite, nothing is changed.
+        """
+        state, settings = self.state, self.config.network
+        self.lr = self._rate()
+        places = state.order[state.batch * self.B : (state.batch + 1) * self.B]
+        ws, grad = (self.ws, self.grad) if len(places) == self.B else self.short
+        labels = self.feed.fill(places, ws.x)
+        ws.x *= self.input_mask(state.dropout, len(places))
+        r = self.hidden_mask(state.dropout, len(places))
+        forward(state.network, ws.x, r, ws)
+        loss = mean_loss(labels, ws)
+        if math.isfinite(loss):
+            backward(state.network, ws.x, labels, r, ws, grad, settings.l2)
+            state.optimizer.step(state.network, grad.flat, self.lr)
+            if settings.max_norm:
+                limit_norms(state.network.W1, settings.max_norm)
+        return len(places), loss
+
+
+def _mask(dropout: float, shape: tuple[int, int], dtype: DTypeLike) -> Callable[[np.random.Generator, int], Floats | float]:
+    return Masks(shape, dropout, dtype).draw if dropout else draw_nothing_dropped
+
+
+def train(state: TrainingState, data: Dataset, config: Config) -> Events:
+    """Train from where the state is to the last epoch, or until an event is answered with a reason to stop.
+
+    Yields Started, then BatchDone for each batch and EpochDone for each epoch, then Stopped.
+    The state is whole at every yield.
+    """
+    stepper = Stepper(state, data, config)
+    checker = Feed(data.validation, data.scaling, SCORED_TOGETHER)
+    buffers = workspace(state.network.shape, SCORED_TOGETHER, state.network.theta.dtype)
+    answer = yield Started(config.training.epochs, stepper.batches)
+    stopped = Stopped(answer) if answer else None
+    while stopped is None and state.epoch < config.training.epochs:
+        stopped = yield from _batches(stepper, len(data.train))
+        if stopped is None:
+            scores = score(state.network, checker.batches(buffers.x), buffers)
+            stopped = yield from _end_epoch(stepper, scores, len(data.train))
+    yield stopped or Stopped("finished")
+
+
+def _batches(stepper: Stepper, rows: int) -> Generator[Event, StopReason | None, Stopped | None]:
+    """The batches that are left of the epoch in progress."""
+    state = stepper.state
+    if state.batch == 0:
+        state.order, state.loss_sum = state.shuffle.permutation(rows), 0.0
+    while state.batch < stepper.batches:
+        count, loss = stepper.step()
+        if not math.isfinite(loss):
+            return _diverged(stepper, f"the loss of batch {state.batch + 1} is {loss}")
+        state.batch += 1
+        state.loss_sum += loss * count
+        answer = yield BatchDone(state.epoch + 1, state.batch, count, loss)
+        if answer:
+            return Stopped(answer)
+    return None
+
+
+def _end_epoch(stepper: Stepper, scores: Scores, rows: int) -> Generator[Event, StopReason | None, Stopped | None]:
+    """Close the epoch: its mean loss, the validation scores, and whether training is still sane."""
+    state = stepper.state
+    mean = state.loss_sum / rows
+    limit = HOPELESS * math.log(stepper.state.network.shape.K)
+    if not math.isfinite(scores.loss):
+        return _diverged(stepper, f"the validation loss is {scores.loss}")
+    if mean > limit:
+        return _diverged(stepper, f"the mean loss is {mean:.3g}, and guessing would give {limit / HOPELESS:.3g}")
+    state.epoch, state.batch = state.epoch + 1, 0
+    answer = yield EpochDone(state.epoch, mean, scores, stepper.lr, rows)
+    return Stopped(answer) if answer else None
+
+
+def _diverged(stepper: Stepper, what: str) -> Stopped:
+    state = stepper.state
+    return Stopped(
+        "diverged",
+        f"Training diverged in epoch {state.epoch + 1}, batch {state.batch + 1} of {stepper.batches}, "
+        f"at learning rate {stepper.lr:.3g}: {what}. Try a learning rate of a tenth (optimizer.lr), "
+        "a warm-up (optimizer.warmup_epochs), or scaled features (data.scaling).",
+    )
