@@ -1,1 +1,151 @@
-"""The command line: parse, call, render, exit."""
+"""The command line: parse, call, render, exit. Everything heavy is imported by the command that needs it."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from mlpcli import __version__
+from mlpcli.errors import MlpcliError
+
+app = typer.Typer(
+    name="mlpcli",
+    help="Train the network with one hidden layer and dropout, by gradients derived by hand.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+BROKEN_PIPE = 141  # what a shell reports of a command that SIGPIPE ended
+STOPPED_BY = {"interrupted": 130, "terminated": 143}
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mlpcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _mlpcli(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@contextmanager
+def _boundary(as_json: bool) -> Iterator[None]:
+    """Turn the library's errors into a sentence on stderr and an exit code; no traceback for bad input."""
+    try:
+        yield
+        sys.stdout.flush()
+    except MlpcliError as error:
+        typer.echo(f"mlpcli: {error}", err=True)
+        if as_json:
+            typer.echo(json.dumps({"schema": 1, "error": str(error)}, ensure_ascii=False))
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        typer.echo("mlpcli: stopped.", err=True)
+        raise typer.Exit(STOPPED_BY["interrupted"]) from error
+    except BrokenPipeError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain on its way out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        raise typer.Exit(BROKEN_PIPE) from error
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def train(
+    config: Annotated[Path | None, typer.Argument(help="Settings in TOML; defaults where left out.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="digits, mnist, openml:NAME, a folder of IDX files, an .npz or a .csv."),
+    ] = None,
+    hidden: Annotated[int | None, typer.Option(help="Hidden units.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Probability of dropping a hidden unit.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows in a minibatch.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd, momentum or adam.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random stream.")] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the run; runs/<data>-<time> if not given.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a former run in that folder.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Load the data, show the plan, and stop.")] = False,
+) -> None:
+    """Train a network and score it on rows it has not seen."""
+    flags = {
+        "data.source": data,
+        "network.hidden": hidden,
+        "network.dropout": dropout,
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+        "optimizer.lr": lr,
+        "optimizer.name": optimizer,
+        "seed": seed,
+    }
+    with _boundary(as_json):
+        from mlpcli import config as configuration
+        from mlpcli import run
+        from mlpcli.observers import Signals
+        from mlpcli.rendering.console import console, say
+        from mlpcli.rendering.train import Screen, show_plan, show_result
+
+        results, messages = console(), console(stderr=True, quiet=quiet)
+        given = {key: value for key, value in flags.items() if value is not None}
+        settings = configuration.load(config, given, sets or [])
+        plan = run.prepare(settings, out, overwrite, lambda text: say(messages, text))
+        if dry_run:
+            _print_json(plan.document()) if as_json else show_plan(results, plan, "dry run: nothing is written")
+            return
+        show_plan(messages, plan)
+        with Screen(messages) as screen, Signals(lambda text: say(messages, text)) as signals:
+            result = run.execute(plan, [screen, signals])
+        _print_json(result.document()) if as_json else show_result(results, result)
+        if result.stopped in STOPPED_BY:
+            raise typer.Exit(STOPPED_BY[result.stopped])
+
+
+@app.command("eval")
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A run folder, or a model.npz.", metavar="RUN_FOLDER_OR_MODEL")],
+    data: Annotated[str | None, typer.Option(help="Rows to score; those that training held out if not given.")] = None,
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        typer.Option(help="Which of the run's own rows; test if not given."),
+    ] = None,
+    min_accuracy: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Exit with code 1 if the accuracy is lower.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON document.")] = False,
+) -> None:
+    """Score a trained model: accuracy, loss, every class, the confusion matrix, the worst mistakes."""
+    with _boundary(as_json):
+        from mlpcli import scoring
+        from mlpcli.rendering.console import console, percent, say
+        from mlpcli.rendering.evaluation import show_evaluation
+
+        messages = console(stderr=True)
+        result = scoring.evaluate(model, data, split, lambda text: say(messages, text))
+        _print_json(result.document()) if as_json else show_evaluation(console(), result)
+        if min_accuracy is not None and result.scores.accuracy < min_accuracy:
+            said = f"The accuracy, {percent(result.scores.accuracy)}, is under the {percent(min_accuracy)} asked for."
+            say(messages, said)
+            raise typer.Exit(1)
+
+
+def main() -> None:
+    """The entry point of the command `mlpcli`."""
+    app()

@@ -78,10 +78,10 @@ class Config(Section):
     """Every setting of a run."""
 
     seed: int = Field(0, ge=0, lt=2**63, description="of every random stream: split, start, order, dropout")
-    data: Data = Field(default_factory=Data)
-    network: Net = Field(default_factory=Net)
-    optimizer: Optimizer = Field(default_factory=lambda: Optimizer.model_validate({}))
-    training: Training = Field(default_factory=Training)
+    data: Data = Data()
+    network: Net = Net()
+    optimizer: Optimizer = Optimizer.model_validate({})
+    training: Training = Training()
 
 
 def keys() -> Iterator[tuple[str, FieldInfo]]:
@@ -181,7 +181,8 @@ def _validate(values: dict[str, tuple[Any, str]]) -> Config:
         bad = [".".join(map(str, problem["loc"][:2])) for problem in error.errors()]
         key = next(key for key in bad if key in fields)
         value, origin = values[key]
-        raise ConfigError(f"{origin}: {key} = {_as_toml(value)} is refused; it must be {allowed(fields[key])}.") from error
+        said = f"{origin}: {key} = {_as_toml(value)} is refused; it must be {allowed(fields[key])}."
+        raise ConfigError(said) from error
 
 
 def _as_toml(value: Any) -> str:

@@ -94,6 +94,4 @@ def score(network: Network, batches: Iterable[tuple[Floats, Labels]], ws: Worksp
         predicted.append(cut.p.argmax(axis=1))
         confidence.append(cut.p.max(axis=1))
     truth = np.concatenate(labels)
-    return Scores(
-        total / len(truth), truth, np.concatenate(predicted), np.concatenate(confidence), network.shape.K
-    )
+    return Scores(total / len(truth), truth, np.concatenate(predicted), np.concatenate(confidence), network.shape.K)

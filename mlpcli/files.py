@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from gzip import GzipFile
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -70,9 +71,9 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         raise DataError(f"{path}: cannot be read: {reason(error)}.") from error
 
 
-def read_exactly(stream: IO[bytes], array: Raw, path: Path) -> None:
+def read_exactly(stream: IO[bytes] | GzipFile, array: Raw, path: Path) -> None:
     """Fill the array from the stream; raises DataError when the stream ends before it is full."""
-    view = memoryview(array.reshape(-1).view(np.uint8))
+    view = array.reshape(-1).view(np.uint8).data
     done = 0
     while done < len(view):
         block = stream.read(min(READ, len(view) - done))
@@ -157,7 +158,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_npz(path: Path, arrays: dict[str, Raw]) -> None:
     """Write an uncompressed .npz, whole or not at all; equal arrays give equal bytes."""
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))  # type: ignore[arg-type]
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def append_line(path: Path, line: str) -> None:

@@ -56,8 +56,8 @@ def load(path: Path) -> Model:
     if missing:
         raise ModelError(f"{path}: has no array {missing[0]!r}: it is not a whole model file.")
     _check_arrays(path, arrays, len(header["classes"]))
-    shape = Shape(*arrays["W1"].shape, len(arrays["b2"]))
-    network = Network(shape, header["activation"], arrays["W1"].dtype)
+    D, H = arrays["W1"].shape
+    network = Network(Shape(D, H, len(arrays["b2"])), header["activation"], arrays["W1"].dtype)
     for name in ARRAYS[:4]:
         getattr(network, name)[...] = arrays[name]
     return Model(network, Scaling(arrays["offset"], arrays["scale"]), header)

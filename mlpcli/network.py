@@ -117,8 +117,9 @@ class Gradient:
 
 def workspace(shape: Shape, B: int, dtype: DTypeLike = np.float32) -> Workspace:
     """Buffers for a forward pass over at most B rows."""
-    widths = (shape.D, shape.H, shape.H, shape.H, shape.K, shape.K, 1, 1)
-    return Workspace(*(np.empty((B, width), dtype) for width in widths), rows=np.arange(B))
+    D, H, K = shape
+    x, a, s, h, z, p, top, total = (np.empty((B, width), dtype) for width in (D, H, H, H, K, K, 1, 1))
+    return Workspace(x, a, s, h, z, p, top, total, np.arange(B))
 
 
 def gradient(shape: Shape, B: int, dtype: DTypeLike = np.float32) -> Gradient:

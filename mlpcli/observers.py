@@ -93,13 +93,14 @@ class MetricsLog:
         }
 
 
+REASONS: dict[int, StopReason] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
 class Signals:
     """Turns the first Ctrl-C or SIGTERM into a reason to stop; the second one ends the process at once.
 
     A context manager: signals are watched inside it, and as they were before after it.
     """
-
-    REASONS: dict[int, StopReason] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
     def __init__(self, tell: Callable[[str], object]) -> None:
         self.tell = tell
@@ -108,7 +109,7 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self._caught) for number in self.REASONS}
+            self.before = {number: signal.signal(number, self._caught) for number in REASONS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -120,7 +121,7 @@ class Signals:
         return self.reason
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
-        self.reason = self.REASONS[number]
+        self.reason = REASONS[number]
         for each in self.before:
             signal.signal(each, signal.SIG_DFL)
         self.tell("Stopping after this batch. Press Ctrl-C again to stop at once and lose the run.")

@@ -37,7 +37,7 @@ def sgd(theta: Floats, g: Floats, slots: list[Floats], scratch: Floats, lr: floa
 
 
 def momentum(theta: Floats, g: Floats, slots: list[Floats], scratch: Floats, lr: float, t: int, c: Hyper) -> None:
-    """v ← μ v − lr g; θ ← θ + v, or θ + μ v − lr g after Nesterov (Sutskever et al. 2013)."""
+    """With v ← μ v − lr g: θ ← θ + v, or θ + μ v − lr g after Nesterov (Sutskever et al. 2013)."""
     (v,) = slots
     g *= lr
     v *= c.momentum
@@ -51,7 +51,7 @@ def momentum(theta: Floats, g: Floats, slots: list[Floats], scratch: Floats, lr:
 
 
 def adam(theta: Floats, g: Floats, slots: list[Floats], scratch: Floats, lr: float, t: int, c: Hyper) -> None:
-    """m ← β1 m + (1−β1) g; v ← β2 v + (1−β2) g²; θ ← θ − lr m̂ / (√v̂ + ε) (Kingma and Ba 2015)."""
+    """With m ← β1 m + (1−β1) g; v ← β2 v + (1−β2) g²: θ ← θ − lr m̂ / (√v̂ + ε) (Kingma and Ba 2015)."""
     m, v = slots
     np.subtract(g, m, out=scratch)
     scratch *= 1 - c.beta1

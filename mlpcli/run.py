@@ -1,10 +1,9 @@
 """One run: a Config in, a run folder and a Result out. The command line, the tests and any search call this."""
 
 import json
-import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,21 @@ import numpy as np
 
 from mlpcli import __version__
 from mlpcli.arrays import Shape
-from mlpcli.config import Config, to_toml, with_values
-from mlpcli.datasets.dataset import Dataset, Feed, Rows
-from mlpcli.datasets.load import is_path
+from mlpcli.config import Config, Data, to_toml, with_values
+from mlpcli.datasets.dataset import SCORED_TOGETHER, Dataset, score_rows
+from mlpcli.datasets.load import is_path, short_name
 from mlpcli.datasets.load import load as load_dataset
-from mlpcli.errors import ConfigError, DivergedError, OutputError
-from mlpcli.evaluation import Scores, score
+from mlpcli.datasets.named import Tell
+from mlpcli.errors import ConfigError, DivergedError
+from mlpcli.evaluation import Scores
 from mlpcli.events import StopReason
-from mlpcli.files import available_memory, make_folder, remove, size, write_text
+from mlpcli.files import available_memory, size, write_text
 from mlpcli.modelfile import Model, save
-from mlpcli.network import workspace
 from mlpcli.observers import BestModel, EarlyStopping, MetricsLog, Observer, drive
 from mlpcli.optimizers import RULES
-from mlpcli.training import SCORED_TOGETHER, Streams, TrainingState, new_state, streams, train
+from mlpcli.runfolder import check_place, default_folder, make_place
+from mlpcli.training import Streams, TrainingState, new_state, streams, train
 
-FILES = ("config.toml", "metrics.jsonl", "model.npz", "result.json")
 SCHEMA = 1
 
 
@@ -53,7 +52,7 @@ class Plan:
             "schema": SCHEMA,
             "run": str(self.folder),
             "data": describe(self.data),
-            "rows": {"train": len(self.data.train), "validation": len(self.data.validation), "test": len(self.data.test)},
+            "rows": {part: len(rows) for part, rows in self.data.parts.items()},
             "network": str(self.shape),
             "parameters": self.shape.parameters,
             "memory_bytes": self.memory,
@@ -70,9 +69,7 @@ class Result:
     stopped: StopReason
     epochs: int
     best_epoch: int
-    train: Scores
-    validation: Scores
-    test: Scores
+    scores: dict[str, Scores]
     seconds: float
 
     def document(self) -> dict[str, Any]:
@@ -84,9 +81,7 @@ class Result:
             "stopped": self.stopped,
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
-            "train": brief(self.train),
-            "validation": brief(self.validation),
-            "test": brief(self.test),
+            **{part: brief(scores) for part, scores in self.scores.items()},
             "seconds": round(self.seconds, 3),
             "versions": versions(),
         }
@@ -118,19 +113,18 @@ def absolute(source: str) -> str:
     return str(Path(source).expanduser().absolute()) if is_path(source) else source
 
 
-def prepare(config: Config, out: Path | None, overwrite: bool, tell: Callable[[str], object]) -> Plan:
+def prepare(config: Config, out: Path | None, overwrite: bool, tell: Tell) -> Plan:
     """Check the place for the run, then load the data, then check that it all fits; nothing is written.
 
     Raises OutputError, DataError or ConfigError.
     """
-    folder = out or default_folder(config.data.source)
-    _check_place(folder, overwrite)
+    folder = out or default_folder(short_name(config.data.source))
+    check_place(folder, overwrite)
     d, seeds = config.data, streams(config.seed)
     data = load_dataset(
         d.source, seeds.split, target=d.target, validation=d.validation, test=d.test, scaling=d.scaling, tell=tell
     )
-    paths = {f"data.{name}": absolute(value) for name in ("validation", "test") if isinstance(value := getattr(d, name), str)}
-    config = with_values(config, paths | {"data.source": absolute(d.source), "data.scaling": data.scaling_kind})
+    config = with_values(config, _absolute_paths(d) | {"data.scaling": data.scaling_kind})
     shape = Shape(data.features, config.network.hidden, len(data.classes))
     memory = memory_needed(shape, min(config.training.batch_size, len(data.train)), config.optimizer.name)
     if memory > available_memory():
@@ -139,6 +133,12 @@ def prepare(config: Config, out: Path | None, overwrite: bool, tell: Callable[[s
             f"of memory, and {size(available_memory())} is free. Lower network.hidden or training.batch_size."
         )
     return Plan(config, data, seeds, shape, memory, folder)
+
+
+def _absolute_paths(settings: Data) -> dict[str, str]:
+    """The settings that name sources, so that they hold from any folder."""
+    named = {"source": settings.source, "validation": settings.validation, "test": settings.test}
+    return {f"data.{key}": absolute(value) for key, value in named.items() if isinstance(value, str)}
 
 
 def memory_needed(shape: Shape, B: int, optimizer: str) -> int:
@@ -154,12 +154,13 @@ def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
     Raises DivergedError, after the best weights so far have been written.
     """
     began = time.perf_counter()
-    _make_place(plan)
+    make_place(plan.folder)
+    write_text(plan.folder / "config.toml", to_toml(plan.config))
     state = new_state(plan.config, plan.shape, plan.streams)
     best = BestModel(state.network)
-    listeners = [best, EarlyStopping(plan.config.training.patience), MetricsLog(plan.folder / "metrics.jsonl")]
+    log, patience = MetricsLog(plan.folder / "metrics.jsonl"), EarlyStopping(plan.config.training.patience)
     try:
-        stopped = drive(train(state, plan.data, plan.config), [*listeners, *observers])
+        stopped = drive(train(state, plan.data, plan.config), [best, log, patience, *observers])
     except BaseException:
         if best.epoch:
             _finish(plan, state, best, "interrupted", began)
@@ -174,17 +175,11 @@ def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
 
 def _finish(plan: Plan, state: TrainingState, best: BestModel, reason: StopReason, began: float) -> Result:
     best.restore()
-    scores = [score_rows(state, plan.data, rows) for rows in (plan.data.train, plan.data.validation, plan.data.test)]
-    result = Result(plan, reason, state.epoch, best.epoch, *scores, seconds=time.perf_counter() - began)
+    scores = {part: score_rows(state.network, plan.data.scaling, rows) for part, rows in plan.data.parts.items()}
+    result = Result(plan, reason, state.epoch, best.epoch, scores, time.perf_counter() - began)
     save(plan.folder / "model.npz", Model(state.network, plan.data.scaling, _header(result)))
     write_text(plan.folder / "result.json", json.dumps(result.document(), indent=2, ensure_ascii=False) + "\n")
     return result
-
-
-def score_rows(state: TrainingState, data: Dataset, rows: Rows) -> Scores:
-    """Score some rows of the data set, dropout off."""
-    buffers = workspace(state.network.shape, SCORED_TOGETHER)
-    return score(state.network, Feed(rows, data.scaling, SCORED_TOGETHER).batches(buffers.x), buffers)
 
 
 def _header(result: Result) -> dict[str, Any]:
@@ -195,42 +190,6 @@ def _header(result: Result) -> dict[str, Any]:
         "config": result.plan.config.model_dump(),
         "data_sha256": data.sha256,
         "best_epoch": result.best_epoch,
-        "scores": {"validation": brief(result.validation), "test": brief(result.test)},
+        "scores": {part: brief(result.scores[part]) for part in ("validation", "test")},
         "versions": versions(),
     }
-
-
-def default_folder(source: str) -> Path:
-    """runs/<data>-<time>, with a number added where that is taken."""
-    name = Path(source).stem if is_path(source) else source.removeprefix("openml:")
-    first = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    tries = (first if n == 1 else first.with_name(f"{first.name}-{n}") for n in range(1, 1000))
-    return next(path for path in tries if not path.exists())
-
-
-def _check_place(folder: Path, overwrite: bool) -> None:
-    """Raise OutputError unless a run may be written there."""
-    if os.path.lexists(folder):
-        _check_existing(folder, overwrite)
-    parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not parent.is_dir():
-        raise OutputError(f"{folder}: cannot be made, since {parent} is a file. Choose another folder with --out.")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{folder}: cannot be written: there is no permission to write in {parent}.")
-
-
-def _check_existing(folder: Path, overwrite: bool) -> None:
-    if not folder.is_dir():
-        raise OutputError(f"{folder}: is not a folder. Choose another place with --out.")
-    held = sorted(os.listdir(folder))
-    foreign = [name for name in held if name not in FILES]
-    if foreign:
-        raise OutputError(f"{folder}: holds {foreign[0]!r}, which is no part of a run. Choose another folder with --out.")
-    if held and not overwrite:
-        raise OutputError(f"{folder}: already holds a run. Add --overwrite to replace it, or choose another folder.")
-
-
-def _make_place(plan: Plan) -> None:
-    make_folder(plan.folder)
-    remove([plan.folder / name for name in FILES])
-    write_text(plan.folder / "config.toml", to_toml(plan.config))

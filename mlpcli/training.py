@@ -10,16 +10,16 @@ from numpy.typing import DTypeLike
 
 from mlpcli.arrays import Floats, Index, Shape
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import Dataset, Feed
+from mlpcli.datasets.dataset import Dataset, Feed, score_rows
 from mlpcli.dropout import Masks, draw_nothing_dropped
-from mlpcli.evaluation import Scores, score
+from mlpcli.evaluation import Scores
 from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped, StopReason
 from mlpcli.network import Network, backward, forward, gradient, initialise, mean_loss, workspace
 from mlpcli.optimizers import Hyper, Optimizer, limit_norms, rate
 
 HOPELESS = 1_000  # an epoch whose mean loss is over this many times ln K, that of guessing, has diverged
-SCORED_TOGETHER = 512  # rows scored at a time
 
+Draw: TypeAlias = Callable[[np.random.Generator, int], Floats | float]
 Events: TypeAlias = Generator[Event, StopReason | None, None]
 
 
@@ -106,7 +106,7 @@ class Stepper:
         return len(places), loss
 
 
-def _mask(dropout: float, shape: tuple[int, int], dtype: DTypeLike) -> Callable[[np.random.Generator, int], Floats | float]:
+def _mask(dropout: float, shape: tuple[int, int], dtype: DTypeLike) -> Draw:
     return Masks(shape, dropout, dtype).draw if dropout else draw_nothing_dropped
 
 
@@ -117,14 +117,12 @@ def train(state: TrainingState, data: Dataset, config: Config) -> Events:
     The state is whole at every yield.
     """
     stepper = Stepper(state, data, config)
-    checker = Feed(data.validation, data.scaling, SCORED_TOGETHER)
-    buffers = workspace(state.network.shape, SCORED_TOGETHER, state.network.theta.dtype)
     answer = yield Started(config.training.epochs, stepper.batches)
     stopped = Stopped(answer) if answer else None
     while stopped is None and state.epoch < config.training.epochs:
         stopped = yield from _batches(stepper, len(data.train))
         if stopped is None:
-            scores = score(state.network, checker.batches(buffers.x), buffers)
+            scores = score_rows(state.network, data.scaling, data.validation)
             stopped = yield from _end_epoch(stepper, scores, len(data.train))
     yield stopped or Stopped("finished")
 

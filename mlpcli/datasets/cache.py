@@ -36,8 +36,8 @@ def store(name: str, rows: Table) -> str:
     """Keep the table under that name; returns '' or a sentence that says why it could not be kept."""
     try:
         make_folder(folder())
-        arrays = {"x": rows.x, "labels": rows.labels, "image": np.array(rows.image or ()), "sha256": np.array(fingerprint(rows))}
-        write_npz(folder() / f"{name}.npz", arrays)
+        marks = {"image": np.array(rows.image or ()), "sha256": np.array(fingerprint(rows))}
+        write_npz(folder() / f"{name}.npz", {"x": rows.x, "labels": rows.labels} | marks)
     except OutputError as error:
         return f"The data set is not kept for the next time: {error}"
     return ""

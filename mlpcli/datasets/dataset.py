@@ -8,6 +8,10 @@ import numpy as np
 from mlpcli.arrays import Floats, Index, Labels, Raw, chunks
 from mlpcli.datasets.scaling import Scaling
 from mlpcli.datasets.table import Table, encode
+from mlpcli.evaluation import Scores, score
+from mlpcli.network import Network, workspace
+
+SCORED_TOGETHER = 512  # rows scored at a time
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,14 @@ class Dataset:
         return int(self.train.x.shape[1])
 
     @property
+    def parts(self) -> dict[str, Rows]:
+        """The three sets of rows by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    @property
     def rows(self) -> int:
         """All rows: training, validation and test."""
-        return len(self.train) + len(self.validation) + len(self.test)
+        return sum(map(len, self.parts.values()))
 
 
 class Feed:
@@ -73,3 +82,9 @@ class Feed:
 def all_rows(table: Table, classes: tuple[str, ...], told: str) -> Rows:
     """Every row of a table, its labels as places in classes."""
     return Rows(table.x, encode(table, classes, told), np.arange(len(table.x)))
+
+
+def score_rows(network: Network, scaling: Scaling, rows: Rows) -> Scores:
+    """Score every one of the rows, dropout off."""
+    buffers = workspace(network.shape, SCORED_TOGETHER, network.theta.dtype)
+    return score(network, Feed(rows, scaling, SCORED_TOGETHER).batches(buffers.x), buffers)

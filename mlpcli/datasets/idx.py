@@ -60,7 +60,7 @@ def read_idx(path: Path) -> Raw:
             raise DataError(f"{path}: is not a whole gzip file ({error}). Fetch it again.") from error
 
 
-def _read_array(path: Path, stream: IO[bytes], at_most: int) -> Raw:
+def _read_array(path: Path, stream: IO[bytes] | gzip.GzipFile, at_most: int) -> Raw:
     """Read header and data from a stream that cannot hold more than `at_most` bytes."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] == 0:

@@ -23,6 +23,11 @@ def is_path(source: str) -> bool:
     return source not in ("digits", "mnist") and not source.startswith("openml:")
 
 
+def short_name(source: str) -> str:
+    """A source in one word, fit for a folder's name."""
+    return Path(source).absolute().stem if is_path(source) else source.removeprefix("openml:")
+
+
 def read(source: str, target: str, tell: Tell) -> Table:
     """The table of any source; raises DataError in a sentence for what cannot be read."""
     if source == "digits":

@@ -28,7 +28,7 @@ def mnist(tell: Tell) -> Table:
     """MNIST from OpenML (mnist_784, version 1): 60,000 rows, and the last 10,000 as its own test rows."""
     rows = openml("mnist_784@1", tell)
     if len(rows.x) <= MNIST_TEST:
-        raise DataError(f"mnist: {len(rows.x):,} rows came, where 70,000 should. Delete {cache.folder()} and try again.")
+        raise DataError(f"mnist: {len(rows.x):,} rows came, not 70,000. Delete {cache.folder()} and try again.")
     rest, last = slice(None, -MNIST_TEST), slice(-MNIST_TEST, None)
     return with_test(_part(rows, "mnist", rest), _part(rows, "mnist (its last 10,000 rows)", last))
 
@@ -84,7 +84,7 @@ def _said(error: Exception) -> str:
 def _from_bunch(where: str, bunch: Any) -> Table:
     nominal = [name for name in bunch.feature_names if name in (bunch.categories or {})]
     if nominal:
-        raise DataError(f"{where}: the feature {nominal[0]!r} is not numeric; only numeric features can be learnt from.")
+        raise DataError(f"{where}: the feature {nominal[0]!r} is not numeric; only numbers can be learnt from.")
     if bunch.target is None:
         raise DataError(f"{where}: has no label column of its own, so there is nothing to learn.")
     if not isinstance(bunch.data, np.ndarray):

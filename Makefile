@@ -1,0 +1,50 @@
+# Everything here needs Python 3.11 or newer, make, and the network once, for the packages.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help train mnist gradcheck test lint types format clean
+
+help: ## show what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+train: .venv/run ## train on handwritten digits, in seconds
+	$(BIN)/mlpcli train configs/digits.toml
+
+mnist: .venv/run ## train on MNIST, in under a minute (DATA=folder for files you have)
+	$(BIN)/mlpcli train configs/mnist-quick.toml $(if $(DATA),--data $(DATA))
+
+gradcheck: .venv/dev ## check every gradient against independent ones
+	$(BIN)/python -m pytest tests/test_network.py
+
+test: .venv/dev ## run all tests and measure their coverage
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: .venv/dev ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev ## check types
+	$(BIN)/mypy
+
+format: .venv/dev ## put the code in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove everything that was made here, but not your runs
+	rm -rf .venv dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/pip:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+.venv/run: .venv/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/dev: .venv/run
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@

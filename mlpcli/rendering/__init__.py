@@ -1,0 +1,1 @@
+"""Everything that people see: the only place that knows rich."""

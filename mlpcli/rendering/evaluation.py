@@ -1,0 +1,104 @@
+"""What `mlpcli eval` shows: scores, the classes one by one, the confusion matrix and the worst mistakes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.columns import Columns
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from mlpcli.arrays import Raw
+from mlpcli.evaluation import by_class
+from mlpcli.rendering.console import framed, grid, interval, percent
+from mlpcli.scoring import Evaluation
+
+MOST_CLASSES = 30  # a wider confusion matrix fits no screen; --json has it whole
+WORST = 6  # mistakes drawn
+
+
+def show_evaluation(out: Console, result: Evaluation) -> None:
+    """Print everything about a model's scores that fits the screen."""
+    scores, confusion = result.scores, result.scores.confusion
+    rows = [
+        ("model", escape(str(result.path))),
+        ("data", escape(f"{result.source}, {result.split} rows")),
+        ("accuracy", f"{percent(scores.accuracy)} of {scores.rows:,} rows ({interval(scores.interval)})"),
+        ("loss", f"{scores.loss:.4f}"),
+    ]
+    out.print(framed(out, grid(rows), "mlpcli eval"))
+    out.print("\nby class", style="italic")
+    out.print(_classes(result.model.classes, confusion))
+    if len(result.model.classes) <= MOST_CLASSES:
+        out.print("\nconfusion: a row for each label, a column for each guess", style="italic")
+        out.print(_matrix(result.model.classes, confusion))
+    else:
+        out.print(f"The confusion matrix of {len(result.model.classes):,} classes is in the output of --json.")
+    if out.is_terminal and out.color_system and not out.no_color:
+        _show_worst(out, result)
+
+
+def _classes(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("class", "rows", "precision", "recall", "F1"):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    for name, s in zip(classes, by_class(confusion), strict=True):
+        table.add_row(escape(name), f"{s.rows:,}", *(f"{value:.4f}" for value in (s.precision, s.recall, s.f1)))
+    return table
+
+
+def _matrix(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
+    """Counts, row the label and column the guess; brighter is more, green is right and red is wrong."""
+    table = Table(box=None, padding=(0, 0))
+    width = max(4, len(f"{confusion.max():,}") + 1, *(len(name) + 1 for name in classes))
+    table.add_column("", justify="left")
+    for name in classes:
+        table.add_column(escape(name), justify="right", width=width, no_wrap=True)
+    wrong = int((confusion - np.diag(confusion.diagonal())).max())
+    for k, (name, counts) in enumerate(zip(classes, confusion, strict=True)):
+        cells = (_cell(int(n), int(counts.sum()) if j == k else wrong, j == k) for j, n in enumerate(counts))
+        table.add_row(escape(name) + "  ", *cells)
+    return table
+
+
+def _cell(n: int, most: int, right: bool) -> Text:
+    if not n:
+        return Text("·", style="dim")
+    level = 60 + round(120 * n / most)
+    return Text(f"{n:,}", style=f"white on rgb(0,{level},40)" if right else f"white on rgb({level},0,30)")
+
+
+def _show_worst(out: Console, result: Evaluation) -> None:
+    """Draw the mistakes made with most confidence, where the rows are images that fit the screen."""
+    image = result.model.header.get("image")
+    worst = result.scores.worst(WORST)
+    if not image or not len(worst) or image[1] + 2 > out.width:
+        return
+    out.print("\nworst mistakes: the label, the guess and its confidence", style="italic")
+    out.print(Columns(list(_drawings(result, worst, image)), padding=(0, 2)))
+
+
+def _drawings(result: Evaluation, worst: NDArray[np.intp], image: list[int]) -> Iterator[Text]:
+    rows, scores, classes = result.rows, result.scores, result.model.classes
+    for place in worst:
+        label, guess = classes[scores.labels[place]], classes[scores.predicted[place]]
+        caption = f"{label}, not {guess}\n{percent(float(scores.confidence[place]))}"
+        picture = half_blocks(rows.x[rows.index[place]].reshape(image))
+        yield picture.append("\n" + caption)
+
+
+def half_blocks(image: Raw) -> Text:
+    """A grey image (height, width) as text, two pixels in each character: one above the other."""
+    low, high = float(image.min()), float(image.max())
+    grey = np.round((image.astype(np.float64) - low) * (255 / (high - low or 1))).astype(int)
+    if len(grey) % 2:
+        grey = np.vstack([grey, np.zeros_like(grey[:1])])
+    text = Text()
+    for upper, lower in zip(grey[::2], grey[1::2], strict=True):
+        for u, v in zip(upper, lower, strict=True):
+            text.append("▀", style=f"rgb({u},{u},{u}) on rgb({v},{v},{v})")
+        text.append("\n")
+    text.right_crop(1)
+    return text

@@ -1,0 +1,54 @@
+"""The run folder: where a run may be written, and where its files are."""
+
+import os
+import time
+from pathlib import Path
+
+from mlpcli.errors import ModelError, OutputError
+from mlpcli.files import make_folder, remove
+
+FILES = ("config.toml", "metrics.jsonl", "model.npz", "result.json")
+
+
+def default_folder(name: str) -> Path:
+    """runs/<name>-<time>, with a number added where that is taken."""
+    first = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    tries = (first if n == 1 else first.with_name(f"{first.name}-{n}") for n in range(1, 1000))
+    return next(path for path in tries if not os.path.lexists(path))
+
+
+def check_place(folder: Path, overwrite: bool) -> None:
+    """Raise OutputError unless a run may be written there; `overwrite` lets it replace a former run."""
+    if os.path.lexists(folder):
+        _check_existing(folder, overwrite)
+    parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not parent.is_dir():
+        raise OutputError(f"{folder}: cannot be made, since {parent} is a file. Choose another folder with --out.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder}: cannot be written: there is no permission to write in {parent}.")
+
+
+def _check_existing(folder: Path, overwrite: bool) -> None:
+    if not folder.is_dir():
+        raise OutputError(f"{folder}: is not a folder. Choose another place with --out.")
+    held = sorted(os.listdir(folder))
+    foreign = [name for name in held if name not in FILES]
+    if foreign:
+        raise OutputError(f"{folder}: holds {foreign[0]}, which is no part of a run. Choose another folder with --out.")
+    if held and not overwrite:
+        raise OutputError(f"{folder}: already holds a run. Add --overwrite to replace it, or choose another folder.")
+
+
+def make_place(folder: Path) -> None:
+    """Make the folder, empty of any former run."""
+    make_folder(folder)
+    remove([folder / name for name in FILES])
+
+
+def model_path(path: Path) -> Path:
+    """The model file that a run folder or a path to the file itself stands for."""
+    if path.is_dir():
+        path = path / "model.npz"
+    if not path.exists():
+        raise ModelError(f"{path}: there is no such model. Name a run folder, or a model.npz that mlpcli train wrote.")
+    return path

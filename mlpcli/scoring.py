@@ -1,0 +1,98 @@
+"""Score a saved model: on the rows its run held out, or on any other data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlpcli.config import Data
+from mlpcli.datasets.dataset import Rows, all_rows, score_rows
+from mlpcli.datasets.load import load as load_dataset
+from mlpcli.datasets.load import read
+from mlpcli.datasets.named import Tell
+from mlpcli.errors import DataError, ModelError
+from mlpcli.evaluation import Scores, by_class
+from mlpcli.modelfile import Model, load
+from mlpcli.run import SCHEMA, absolute
+from mlpcli.runfolder import model_path
+from mlpcli.training import streams
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's scores on some rows, and the rows themselves, to show them."""
+
+    path: Path
+    model: Model
+    source: str
+    split: str
+    rows: Rows
+    scores: Scores
+
+    def document(self) -> dict[str, Any]:
+        """What `eval --json` prints."""
+        confusion = self.scores.confusion
+        per_class = zip(self.model.classes, by_class(confusion), strict=True)
+        return {
+            "schema": SCHEMA,
+            "model": str(self.path),
+            "data": self.source,
+            "split": self.split,
+            "rows": self.scores.rows,
+            "loss": self.scores.loss,
+            "accuracy": self.scores.accuracy,
+            "interval": list(self.scores.interval),
+            "per_class": [{"name": name, **vars(scores)} for name, scores in per_class],
+            "confusion": confusion.tolist(),
+        }
+
+
+def evaluate(path: Path, source: str | None, split: str | None, tell: Tell) -> Evaluation:
+    """Score the model on the `split` rows of its own run, or on the held-out rows of another source.
+
+    Raises ModelError or DataError when the two do not fit.
+    """
+    path = model_path(path)
+    model = load(path)
+    if source is None:
+        name, part, rows = _own_rows(path, model, split or "test", tell)
+    elif split is None:
+        name, part, rows = _other_rows(model, source, tell)
+    else:
+        raise DataError("--split is for the rows of the model's own run; leave it out where --data names other rows.")
+    return Evaluation(path, model, name, part, rows, score_rows(model.network, model.scaling, rows))
+
+
+def _own_rows(path: Path, model: Model, split: str, tell: Tell) -> tuple[str, str, Rows]:
+    """The rows of the run that made the model, split as they were then."""
+    try:
+        settings = Data.model_validate(model.header["config"]["data"])
+        seed, sha256 = model.header["config"]["seed"], model.header["data_sha256"]
+        stream = streams(seed).split
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: its header does not say what it was trained on. Name the data with --data."
+        ) from error
+    data = load_dataset(settings.source, stream, **settings.model_dump(exclude={"source"}), tell=tell)
+    if data.sha256 != sha256:
+        raise DataError(
+            f"{settings.source}: has changed since {path} was trained on it, so its held-out rows are not known. "
+            "Name the rows to score with --data."
+        )
+    _check_width(model, settings.source, data.features)
+    return settings.source, split, data.parts[split]
+
+
+def _other_rows(model: Model, source: str, tell: Tell) -> tuple[str, str, Rows]:
+    """The source's own test rows, or all its rows where it has none."""
+    target = model.header.get("config", {}).get("data", {}).get("target", "")
+    table = read(source, target, tell)
+    _check_width(model, source, table.x.shape[1])
+    return absolute(source), "test" if table.test else "all", all_rows(table.held_out, model.classes, "the model")
+
+
+def _check_width(model: Model, source: str, features: int) -> None:
+    if features != model.network.shape.D:
+        raise DataError(
+            f"{source}: has {features:,} features, and the model takes {model.network.shape.D:,}. "
+            "Score a model on data like that it was trained on."
+        )
