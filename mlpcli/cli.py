@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"default_map": {"help": False}},  # or typer imports pydantic to see that None is not True
 )
 BROKEN_PIPE = 141  # what a shell reports of a command that SIGPIPE ended
 STOPPED_BY = {"interrupted": 130, "terminated": 143}
