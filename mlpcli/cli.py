@@ -4,7 +4,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -46,23 +47,40 @@ def _boundary(as_json: bool) -> Iterator[None]:
     """Turn the library's errors into a sentence on stderr and an exit code; no traceback for bad input."""
     try:
         yield
-        sys.stdout.flush()
     except MlpcliError as error:
-        typer.echo(f"mlpcli: {error}", err=True)
-        if as_json:
-            typer.echo(json.dumps({"schema": 1, "error": str(error)}, ensure_ascii=False))
-        raise typer.Exit(error.exit_code) from error
+        raise typer.Exit(_told(str(error), error.exit_code, as_json)) from error
+    except MemoryError as error:
+        said = "there is not enough memory. Lower network.hidden or training.batch_size, or use fewer rows."
+        raise typer.Exit(_told(said, 2, as_json)) from error
     except KeyboardInterrupt as error:
-        typer.echo("mlpcli: stopped.", err=True)
-        raise typer.Exit(STOPPED_BY["interrupted"]) from error
-    except BrokenPipeError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain on its way out
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-        raise typer.Exit(BROKEN_PIPE) from error
+        raise typer.Exit(_told("stopped.", STOPPED_BY["interrupted"], as_json)) from error
+    except OSError as error:  # only a stream's: the library says its own in sentences
+        raise typer.Exit(_cut_off(error)) from error
+
+
+def _told(sentence: str, code: int, as_json: bool) -> int:
+    """Say what went wrong, and return the exit code; also where nobody listens any more."""
+    try:
+        if as_json:
+            _print_json({"schema": 1, "error": sentence})
+        typer.echo(f"mlpcli: {sentence}", err=True)
+    except OSError as error:
+        _cut_off(error)
+    return code
+
+
+def _cut_off(error: OSError) -> int:
+    """The exit code for a stdout or stderr that takes no more: quiet for a closed pipe, said for a full disk."""
+    with suppress(OSError):
+        if not isinstance(error, BrokenPipeError):
+            typer.echo(f"mlpcli: the output cannot be written: {error.strerror}.", err=True)
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # or Python would complain on its way out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return BROKEN_PIPE if isinstance(error, BrokenPipeError) else 2
 
 
 def _print_json(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(document, indent=2))
 
 
 @app.command()
@@ -148,5 +166,8 @@ def evaluate(
 
 
 def main() -> None:
-    """The entry point of the command `mlpcli`."""
+    """The entry point of the command `mlpcli`; signs that a stream's encoding lacks are written by their numbers."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()

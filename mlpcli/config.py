@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from mlpcli.errors import ConfigError
 
 LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "adam": 0.001}
+FLAGS = {"data.source": "--data", "optimizer.name": "--optimizer"}  # the flags not named as their keys are
 Share = Annotated[float, Field(gt=0, lt=1)]
+PathName = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -28,8 +30,8 @@ class Data(Section):
 
     source: str = Field("digits", min_length=1, description="`digits`, `mnist`, `openml:NAME[@VERSION]` or a path")
     target: str = Field("", description="CSV: name of the label's column; empty for the last one")
-    validation: Share | str = Field(0.1, description="share of the rows to choose the best weights by, or a path")
-    test: Share | str = Field(0.2, description="share of the rows to score, where the source has none, or a path")
+    validation: Share | PathName = Field(0.1, description="share of the rows to choose the best weights by, or a path")
+    test: Share | PathName = Field(0.2, description="share of the rows to score, where the source has none, or a path")
     scaling: Literal["auto", "none", "unit", "standard"] = Field(
         "auto", description="of the features; `auto` is `unit` for images, else `standard`"
     )
@@ -41,9 +43,9 @@ class Net(Section):
     hidden: int = Field(256, ge=1, le=2**24, description="hidden units H")
     activation: Literal["relu", "tanh", "logistic", "identity"] = Field("relu", description="φ")
     dropout: float = Field(0.5, ge=0, lt=1, description="probability of dropping a hidden unit")
-    input_dropout: float = Field(0.0, ge=0, lt=1, description="probability of dropping an input")
+    input_dropout: float = Field(0.1, ge=0, lt=1, description="probability of dropping an input")
     l2: float = Field(0.0, ge=0, description="λ of the penalty λ/2 (‖W1‖² + ‖W2‖²)")
-    max_norm: float = Field(0.0, ge=0, description="largest norm of a unit's incoming weights; 0 for none")
+    max_norm: float = Field(3.0, ge=0, description="largest norm of a unit's incoming weights; 0 for none")
 
 
 class Optimizer(Section):
@@ -52,7 +54,7 @@ class Optimizer(Section):
     name: Literal["sgd", "momentum", "adam"] = Field("momentum", description="the rule")
     lr: float = Field(0.0, gt=0, description="learning rate; default by rule: sgd 0.1, momentum 0.05, adam 0.001")
     schedule: Literal["constant", "linear", "cosine"] = Field("cosine", description="of the learning rate, by step")
-    warmup_epochs: float = Field(0.0, ge=0, description="epochs over which the learning rate rises first")
+    warmup_epochs: float = Field(0.0, ge=0, le=2**24, description="epochs over which the learning rate rises first")
     momentum: float = Field(0.9, ge=0, lt=1, description="μ of `momentum`")
     nesterov: bool = Field(True, description="look ahead, with `momentum`")
     beta1: float = Field(0.9, ge=0, lt=1, description="`adam`: decay of the first moment")
@@ -69,7 +71,7 @@ class Optimizer(Section):
 class Training(Section):
     """How long, and in what steps."""
 
-    epochs: int = Field(100, ge=1, description="passes over the training rows")
+    epochs: int = Field(100, ge=1, le=2**24, description="passes over the training rows")
     batch_size: int = Field(32, ge=1, le=2**24, description="rows in a minibatch B")
     patience: int = Field(0, ge=0, description="stop after so many epochs without a better validation loss; 0 never")
 
@@ -108,6 +110,7 @@ def _allowed(kind: Any, metadata: list[Any]) -> str:
         return ", or ".join(_allowed(part, []) for part in get_args(kind))
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     bounds = [(Gt, "gt", "above"), (Ge, "ge", "at least"), (Lt, "lt", "below"), (Le, "le", "at most")]
+    bounds += [(MinLen, "min_length", "of length at least")]
     words = [f"{word} {getattr(m, name)}" for kind_, name, word in bounds for m in metadata if isinstance(m, kind_)]
     return ", ".join([names[kind], *words])
 
@@ -117,33 +120,37 @@ def load(file: Path | None, flags: dict[str, Any], sets: list[str]) -> Config:
 
     Raises ConfigError naming where the value came from, the key, the value and what is allowed.
     """
-    values = {key: (value, str(file)) for key, value in _flatten(_read(file), "")} if file else {}
-    values |= {key: (value, "--" + key.split(".")[-1].replace("_", "-")) for key, value in flags.items()}
+    values = {key: (value, str(file)) for key, value in _read(file).items()} if file else {}
+    values |= {key: (value, _flag(key)) for key, value in flags.items()}
     values |= {key: (value, "--set") for key, value in map(_key_value, sets)}
     for key, (_, origin) in values.items():
         _must_be_known(key, origin)
     return _validate(values)
 
 
+def _flag(key: str) -> str:
+    return FLAGS.get(key, "--" + key.split(".")[-1].replace("_", "-"))
+
+
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(_no_such_file(file)) from error
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{file}: is not a TOML file: {error}.") from error
-
-
-def _no_such_file(file: Path) -> str:
     hint = f" To train on a data set, write --data {file}." if file.suffix != ".toml" else ""
-    return f"{file}: there is no such configuration file.{hint}"
+    try:
+        return dict(_flatten(tomllib.loads(file.read_text(encoding="utf-8")), ""))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{file}: there is no such configuration file.{hint}") from error
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read as a configuration: {error.strerror}.{hint}") from error
+    except (ValueError, RecursionError) as error:  # bad TOML, not UTF-8, or a number of too many digits
+        raise ConfigError(f"{file}: is not a TOML file: {error}.{hint}") from error
+
+
+def _sections() -> set[str]:
+    return {key.split(".")[0] for key, _ in keys() if "." in key}
 
 
 def _flatten(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and (value or prefix + key in _sections()):
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
@@ -154,19 +161,23 @@ def _key_value(text: str) -> tuple[str, Any]:
     if not equals:
         raise ConfigError(f"--set {text}: has no '='. Write it as KEY=VALUE, for example --set network.dropout=0.2.")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+        read = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
         return key.strip(), value
+    return key.strip(), read["value"] if len(read) == 1 else value
 
 
 def _must_be_known(key: str, origin: str) -> None:
     known = [name for name, _ in keys()]
+    if key in _sections():
+        inside = ", ".join(name for name in known if name.startswith(f"{key}."))
+        raise ConfigError(f"{origin}: {key} is a section, not a setting. Its keys are {inside}.")
     if key not in known:
         by_last = {name.split(".")[-1]: name for name in known}
         near = difflib.get_close_matches(key, known, 1, 0.75)
         near = near or [by_last[name] for name in difflib.get_close_matches(key.split(".")[-1], by_last, 1)]
         hint = f"Did you mean {near[0]}?" if near else f"The keys are {', '.join(known)}."
-        raise ConfigError(f"{origin}: the key {key} is unknown. {hint}")
+        raise ConfigError(f"{origin}: the key {key!r} is unknown. {hint}")
 
 
 def _validate(values: dict[str, tuple[Any, str]]) -> Config:
@@ -187,18 +198,15 @@ def _validate(values: dict[str, tuple[Any, str]]) -> Config:
 
 def _as_toml(value: Any) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        return str(value)
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def with_values(config: Config, values: dict[str, Any]) -> Config:
-    """The same configuration with these dotted keys set; values are trusted."""
-    nested = config.model_dump()
-    for key, value in values.items():
-        section, name = key.split(".")
-        nested[section][name] = value
-    return Config.model_validate(nested)
+    """The same configuration with these dotted keys set; raises ConfigError where it may not be."""
+    flat = dict(_flatten(config.model_dump(), "")) | values
+    return _validate({key: (value, "the configuration") for key, value in flat.items()})
 
 
 def to_toml(config: Config) -> str:
