@@ -110,8 +110,8 @@ def _allowed(kind: Any, metadata: list[Any]) -> str:
         return ", or ".join(_allowed(part, []) for part in get_args(kind))
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     bounds = [(Gt, "gt", "above"), (Ge, "ge", "at least"), (Lt, "lt", "below"), (Le, "le", "at most")]
-    bounds += [(MinLen, "min_length", "of length at least")]
-    words = [f"{word} {getattr(m, name)}" for kind_, name, word in bounds for m in metadata if isinstance(m, kind_)]
+    words = [f"{word} {getattr(m, name):,}" for kind_, name, word in bounds for m in metadata if isinstance(m, kind_)]
+    words += ["not empty" for m in metadata if isinstance(m, MinLen)]
     return ", ".join([names[kind], *words])
 
 

@@ -17,7 +17,7 @@ class Masks:
 
     def __init__(self, shape: tuple[int, int], dropout: float, dtype: DTypeLike = np.float32) -> None:
         B, n = shape
-        self.threshold = round((1 - dropout) * 2**16)
+        self.threshold = max(1, round((1 - dropout) * 2**16))
         self.r: Floats = np.empty(shape, dtype)
         self.keep = np.empty(shape, np.bool_)
         self.words = np.empty(-(-B * n // 4), np.uint64)

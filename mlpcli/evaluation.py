@@ -83,8 +83,12 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def score(network: Network, batches: Iterable[tuple[Floats, Labels]], ws: Workspace) -> Scores:
-    """Score every row of the batches, x (n,D) and labels (n) with n at most ws's B, dropout off."""
+    """Score every row of the batches, x (n,D) and labels (n) with n at most ws's B, dropout off.
+
+    Where weights are so large that a row's loss is not finite, the mean loss says so.
+    """
     total, labels, predicted, confidence = 0.0, [], [], []
     for x, batch_labels in batches:
         cut = ws.first(len(x))

@@ -5,6 +5,7 @@ import math
 import os
 import stat
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from mlpcli.arrays import Raw
 from mlpcli.errors import DataError, OutputError
 
 READ = 1 << 20  # bytes read at a time
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)  # what a broken archive makes its readers raise
 MOST_DEFLATE = 1032  # deflate cannot shrink anything further than this, so a larger claim is a lie
 
 
@@ -94,35 +96,41 @@ def read_npz(path: Path) -> dict[str, Raw]:
                 members = archive.infolist()
                 must_fit(path, sum(member.file_size for member in members))
                 return {m.filename.removesuffix(".npy"): _read_member(path, archive, m) for m in members}
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except (*DAMAGE, RuntimeError, ValueError, OverflowError) as error:
             raise DataError(f"{path}: is not a whole .npz file ({error}). Write it again with numpy.savez.") from error
 
 
 def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Raw:
     where = f"{path}: array {member.filename.removesuffix('.npy')!r}"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{where} is packed in a way that NumPy never uses. Write it again with numpy.savez.")
     if member.file_size > MOST_DEFLATE * member.compress_size + READ:
         raise DataError(f"{where} claims {size(member.file_size)}, more than the file can hold.")
     with archive.open(member) as stream:
         shape, fortran, dtype = _read_header(where, stream)
         if dtype.hasobject:
             raise DataError(f"{where} holds Python objects, which are never loaded. Save it as numbers or strings.")
+        if dtype.kind == "V" or not dtype.itemsize:
+            raise DataError(f"{where} is of type {dtype}, which is not plain numbers or strings.")
         nbytes = math.prod(shape) * dtype.itemsize
         left = member.file_size - stream.tell()
         if nbytes != left:
             raise DataError(f"{where} claims {nbytes:,} bytes of data, and the file holds {left:,}.")
         array: Raw = np.empty(math.prod(shape), dtype)
-        read_exactly(stream, array, path)
-        if stream.read(1):  # reading to the very end is what checks the archive's CRC
-            raise DataError(f"{where} is longer than its header says.")
+        read_exactly(stream, array, path)  # to the very end, which is what checks the archive's CRC
         return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 
 
 def _read_header(where: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, "np.dtype[np.generic]"]:
     try:
-        version = np.lib.format.read_magic(stream)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-        header: tuple[tuple[int, ...], bool, np.dtype[np.generic]] = read(stream)
-    except (ValueError, KeyError, TypeError, SyntaxError, OverflowError, MemoryError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on old spellings
+            version = np.lib.format.read_magic(stream)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            header: tuple[tuple[int, ...], bool, np.dtype[np.generic]] = read(stream)
+    except DAMAGE:
+        raise
+    except Exception as error:  # the header is Python text, whose parsers fail in many ways
         raise DataError(f"{where} has no readable .npy header. Write it again with numpy.savez.") from error
     if any(length < 0 for length in header[0]):
         raise DataError(f"{where} claims a negative length.")
@@ -158,7 +166,14 @@ def write_text(path: Path, text: str) -> None:
 
 def write_npz(path: Path, arrays: dict[str, Raw]) -> None:
     """Write an uncompressed .npz, whole or not at all; equal arrays give equal bytes."""
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+    write_whole(path, write)
 
 
 def append_line(path: Path, line: str) -> None:
@@ -194,9 +209,8 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

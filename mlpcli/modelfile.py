@@ -35,6 +35,14 @@ class Model:
         """The names of the outputs, in their order."""
         return tuple(self.header["classes"])
 
+    @property
+    def image(self) -> tuple[int, int] | None:
+        """Height and width of a row that is a picture, where the header says so and the features agree."""
+        match self.header.get("image"):
+            case [int(height), int(width)] if height > 0 and height * width == self.network.shape.D:
+                return height, width
+        return None
+
 
 def save(path: Path, model: Model) -> None:
     """Write the model, whole or not at all; equal models give equal bytes."""
@@ -57,7 +65,8 @@ def load(path: Path) -> Model:
         raise ModelError(f"{path}: has no array {missing[0]!r}: it is not a whole model file.")
     _check_arrays(path, arrays, len(header["classes"]))
     D, H = arrays["W1"].shape
-    network = Network(Shape(D, H, len(arrays["b2"])), header["activation"], arrays["W1"].dtype)
+    dtype = np.result_type(*(arrays[name] for name in ARRAYS[:4]))
+    network = Network(Shape(D, H, len(arrays["b2"])), header["activation"], dtype)
     for name in ARRAYS[:4]:
         getattr(network, name)[...] = arrays[name]
     return Model(network, Scaling(arrays["offset"], arrays["scale"]), header)
@@ -67,7 +76,8 @@ def _header(path: Path, arrays: dict[str, Raw]) -> dict[str, Any]:
     try:
         header = json.loads(arrays["header"].tobytes())
         known = header["format"] == FORMAT and header["activation"] in ACTIVATIONS
-        named = all(isinstance(name, str) for name in header["classes"])
+        classes = header["classes"]
+        named = isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
         version = header["version"]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: is not a model file of mlpcli: its header is missing or cannot be read.") from error
@@ -82,6 +92,8 @@ def _check_arrays(path: Path, arrays: dict[str, Raw], K: int) -> None:
     if arrays["W1"].ndim != 2:
         raise ModelError(f"{path}: W1 has {arrays['W1'].ndim} dimensions, where (features, hidden units) are needed.")
     D, H = arrays["W1"].shape
+    if not D * H:
+        raise ModelError(f"{path}: W1 has {D} features and {H} hidden units; both must be at least 1.")
     right = {"W1": (D, H), "b1": (H,), "W2": (H, K), "b2": (K,), "offset": (D,), "scale": (D,)}
     for name, shape in right.items():
         array = arrays[name]

@@ -76,6 +76,14 @@ class Network:
         self.theta: Floats = np.zeros(shape.parameters, dtype)
         self.W1, self.W2, self.b1, self.b2 = _views(self.theta, shape)
 
+    def __getstate__(self) -> tuple[Shape, str, Floats]:
+        return self.shape, self.activation, self.theta
+
+    def __setstate__(self, state: tuple[Shape, str, Floats]) -> None:
+        """A copy's views are of its own theta: copied one by one, they would be views no more."""
+        self.shape, self.activation, self.theta = state
+        self.W1, self.W2, self.b1, self.b2 = _views(self.theta, self.shape)
+
 
 @dataclass
 class Workspace:

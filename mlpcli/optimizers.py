@@ -53,13 +53,13 @@ def momentum(theta: Floats, g: Floats, slots: list[Floats], scratch: Floats, lr:
 def adam(theta: Floats, g: Floats, slots: list[Floats], scratch: Floats, lr: float, t: int, c: Hyper) -> None:
     """With m ← β1 m + (1−β1) g; v ← β2 v + (1−β2) g²: θ ← θ − lr m̂ / (√v̂ + ε) (Kingma and Ba 2015)."""
     m, v = slots
-    np.subtract(g, m, out=scratch)
-    scratch *= 1 - c.beta1
-    m += scratch  # m + (1−β1)(g − m)
+    m *= c.beta1
+    np.multiply(g, 1 - c.beta1, out=scratch)
+    m += scratch
+    v *= c.beta2
     g *= g
-    g -= v
     g *= 1 - c.beta2
-    v += g  # v + (1−β2)(g² − v)
+    v += g
     np.multiply(v, 1 / (1 - c.beta2**t), out=g)
     np.sqrt(g, out=g)
     g += c.epsilon  # √v̂ + ε

@@ -178,7 +178,7 @@ def _finish(plan: Plan, state: TrainingState, best: BestModel, reason: StopReaso
     scores = {part: score_rows(state.network, plan.data.scaling, rows) for part, rows in plan.data.parts.items()}
     result = Result(plan, reason, state.epoch, best.epoch, scores, time.perf_counter() - began)
     save(plan.folder / "model.npz", Model(state.network, plan.data.scaling, _header(result)))
-    write_text(plan.folder / "result.json", json.dumps(result.document(), indent=2, ensure_ascii=False) + "\n")
+    write_text(plan.folder / "result.json", json.dumps(result.document(), indent=2) + "\n")
     return result
 
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from mlpcli.errors import ModelError, OutputError
-from mlpcli.files import make_folder, remove
+from mlpcli.files import make_folder, reason, remove
 
 FILES = ("config.toml", "metrics.jsonl", "model.npz", "result.json")
 
@@ -19,8 +19,15 @@ def default_folder(name: str) -> Path:
 
 def check_place(folder: Path, overwrite: bool) -> None:
     """Raise OutputError unless a run may be written there; `overwrite` lets it replace a former run."""
-    if os.path.lexists(folder):
-        _check_existing(folder, overwrite)
+    try:
+        if os.path.lexists(folder):
+            _check_existing(folder, overwrite)
+        _check_parent(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be used: {reason(error)}. Choose another folder with --out.") from error
+
+
+def _check_parent(folder: Path) -> None:
     parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not parent.is_dir():
         raise OutputError(f"{folder}: cannot be made, since {parent} is a file. Choose another folder with --out.")
@@ -47,8 +54,8 @@ def make_place(folder: Path) -> None:
 
 def model_path(path: Path) -> Path:
     """The model file that a run folder or a path to the file itself stands for."""
-    if path.is_dir():
+    if os.path.isdir(path):
         path = path / "model.npz"
-    if not path.exists():
+    if not os.path.exists(path):
         raise ModelError(f"{path}: there is no such model. Name a run folder, or a model.npz that mlpcli train wrote.")
     return path

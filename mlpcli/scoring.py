@@ -1,10 +1,11 @@
 """Score a saved model: on the rows its run held out, or on any other data."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlpcli.config import Data
+from mlpcli.config import Config
 from mlpcli.datasets.dataset import Rows, all_rows, score_rows
 from mlpcli.datasets.load import load as load_dataset
 from mlpcli.datasets.load import read
@@ -59,21 +60,28 @@ def evaluate(path: Path, source: str | None, split: str | None, tell: Tell) -> E
         name, part, rows = _other_rows(model, source, tell)
     else:
         raise DataError("--split is for the rows of the model's own run; leave it out where --data names other rows.")
-    return Evaluation(path, model, name, part, rows, score_rows(model.network, model.scaling, rows))
+    scores = score_rows(model.network, model.scaling, rows)
+    if not math.isfinite(scores.loss):
+        raise DataError(f"{name}: the loss of {path} on these rows is {scores.loss}: the model or the rows are no use.")
+    return Evaluation(path, model, name, part, rows, scores)
+
+
+def _config(model: Model) -> Config | None:
+    """The configuration of the run that made the model, where its header has a whole one."""
+    try:
+        return Config.model_validate(model.header["config"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _own_rows(path: Path, model: Model, split: str, tell: Tell) -> tuple[str, str, Rows]:
     """The rows of the run that made the model, split as they were then."""
-    try:
-        settings = Data.model_validate(model.header["config"]["data"])
-        seed, sha256 = model.header["config"]["seed"], model.header["data_sha256"]
-        stream = streams(seed).split
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{path}: its header does not say what it was trained on. Name the data with --data."
-        ) from error
+    config = _config(model)
+    if not config:
+        raise ModelError(f"{path}: its header does not say what it was trained on. Name the data with --data.")
+    settings, stream = config.data, streams(config.seed).split
     data = load_dataset(settings.source, stream, **settings.model_dump(exclude={"source"}), tell=tell)
-    if data.sha256 != sha256:
+    if (data.sha256, data.classes) != (model.header.get("data_sha256"), model.classes):
         raise DataError(
             f"{settings.source}: has changed since {path} was trained on it, so its held-out rows are not known. "
             "Name the rows to score with --data."
@@ -84,8 +92,8 @@ def _own_rows(path: Path, model: Model, split: str, tell: Tell) -> tuple[str, st
 
 def _other_rows(model: Model, source: str, tell: Tell) -> tuple[str, str, Rows]:
     """The source's own test rows, or all its rows where it has none."""
-    target = model.header.get("config", {}).get("data", {}).get("target", "")
-    table = read(source, target, tell)
+    config = _config(model)
+    table = read(source, config.data.target if config else "", tell)
     _check_width(model, source, table.x.shape[1])
     return absolute(source), "test" if table.test else "all", all_rows(table.held_out, model.classes, "the model")
 

@@ -69,8 +69,8 @@ class Stepper:
         self.state, self.config = state, config
         self.B = min(config.training.batch_size, rows)
         self.batches = -(-rows // self.B)
-        self.lr = 0.0  # the last step's learning rate
         self.warmup = round(config.optimizer.warmup_epochs * self.batches)
+        self.lr = self._rate(state.batch - 1)  # the last step's learning rate
         self.feed = Feed(data.train, data.scaling, self.B)
         self.ws, self.grad = workspace(shape, self.B, dtype), gradient(shape, self.B, dtype)
         last = rows - (self.batches - 1) * self.B
@@ -78,8 +78,8 @@ class Stepper:
         self.hidden_mask = _mask(config.network.dropout, (self.B, shape.H), dtype)
         self.input_mask = _mask(config.network.input_dropout, (self.B, shape.D), dtype)
 
-    def _rate(self) -> float:
-        step = self.state.epoch * self.batches + self.state.batch
+    def _rate(self, batch: int) -> float:
+        step = self.state.epoch * self.batches + batch
         o = self.config.optimizer
         return o.lr * rate(o.schedule, step, self.config.training.epochs * self.batches, self.warmup)
 
@@ -90,7 +90,7 @@ class Stepper:
         Where that loss is not finite, nothing is changed.
         """
         state, settings = self.state, self.config.network
-        self.lr = self._rate()
+        self.lr = self._rate(state.batch)
         places = state.order[state.batch * self.B : (state.batch + 1) * self.B]
         ws, grad = (self.ws, self.grad) if len(places) == self.B else self.short
         labels = self.feed.fill(places, ws.x)
@@ -159,10 +159,11 @@ def _end_epoch(stepper: Stepper, scores: Scores, rows: int) -> Generator[Event, 
 
 
 def _diverged(stepper: Stepper, what: str) -> Stopped:
-    state = stepper.state
+    state, batches = stepper.state, stepper.batches
+    batch = min(state.batch + 1, batches)  # a whole epoch is judged after its last batch
     return Stopped(
         "diverged",
-        f"Training diverged in epoch {state.epoch + 1}, batch {state.batch + 1} of {stepper.batches}, "
+        f"Training diverged in epoch {state.epoch + 1}, batch {batch} of {batches}, "
         f"at learning rate {stepper.lr:.3g}: {what}. Try a learning rate of a tenth (optimizer.lr), "
         "a warm-up (optimizer.warmup_epochs), or scaled features (data.scaling).",
     )

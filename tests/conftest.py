@@ -3,14 +3,21 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from mlpcli.cli import app
+
+SMALL = ("--epochs", "2", "--hidden", "8")  # a run of a few milliseconds, for what does not ask how good it is
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Command = Callable[..., Any]  # answers with exit_code, stdout and stderr
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -41,3 +48,37 @@ def mnist() -> Path:
     if not MNIST.is_dir():
         pytest.skip("MNIST's files are not on this machine")
     return MNIST
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the command in this process, in an empty folder: quicker, where nothing asks for a process of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Any:
+        result = CliRunner().invoke(app, list(map(str, words)))
+        if not isinstance(result.exception, SystemExit | None):
+            raise result.exception  # a traceback is a bug
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Path:
+    """The run folder of a small run on digits; for reading only."""
+    folder = tmp_path_factory.mktemp("digits") / "run"
+    assert CliRunner().invoke(app, ["train", *SMALL, "--quiet", "--out", str(folder)]).exit_code == 0
+    return folder
+
+
+def write_csv(path: Path, classes: Sequence[str] = ("a", "b"), rows: int = 60, features: int = 3) -> Path:
+    """Write rows around one centre for each class, those of the classes in turn; the label comes last."""
+    stream = np.random.default_rng(0)
+    lines = []
+    for row in range(rows):
+        k = row % len(classes)
+        cells = [f"{value:.4f}" for value in stream.normal(k, 0.4, features)]
+        lines.append(",".join([*cells, '"' + classes[k].replace('"', '""') + '"']))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path

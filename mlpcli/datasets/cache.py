@@ -1,7 +1,6 @@
 """The user's cache folder: data sets that took long to fetch, as checksummed .npz files."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,27 +20,21 @@ def folder() -> Path:
 
 def load(name: str, where: str) -> Table | None:
     """The cached table of that name, or None where there is none that is whole."""
-    path = folder() / f"{name}.npz"
-    if not path.exists():
-        return None
     try:
-        arrays = read_npz(path)
-        rows = replace(table(where, arrays["x"], arrays["labels"]), image=_image(arrays["image"].tolist()))
+        arrays = read_npz(folder() / f"{name}.npz")
+        rows = table(where, arrays["x"], arrays["labels"])
         return rows if fingerprint(rows) == str(arrays["sha256"]) else None
-    except (DataError, KeyError, ValueError):
-        return None  # damaged: it will be fetched again and replaced
+    except (DataError, KeyError, RuntimeError):
+        return None  # not there, or damaged: it will be fetched again and replaced
 
 
 def store(name: str, rows: Table) -> str:
     """Keep the table under that name; returns '' or a sentence that says why it could not be kept."""
+    x = rows.x.reshape(-1, *rows.image) if rows.image else rows.x
     try:
         make_folder(folder())
-        marks = {"image": np.array(rows.image or ()), "sha256": np.array(fingerprint(rows))}
-        write_npz(folder() / f"{name}.npz", {"x": rows.x, "labels": rows.labels} | marks)
-    except OutputError as error:
+        arrays = {"x": x, "labels": rows.labels, "sha256": np.array(fingerprint(rows))}
+        write_npz(folder() / f"{name}.npz", arrays)
+    except (OutputError, RuntimeError) as error:  # or there is no home to keep it in
         return f"The data set is not kept for the next time: {error}"
     return ""
-
-
-def _image(sides: list[int]) -> tuple[int, int] | None:
-    return (int(sides[0]), int(sides[1])) if sides else None

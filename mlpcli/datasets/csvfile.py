@@ -5,6 +5,9 @@ NumPy's parser reads the numbers; the csv module finds the line to blame when it
 
 import csv
 import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -12,12 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.arrays import Floats
-from mlpcli.datasets.table import Table, compact, table
+from mlpcli.datasets.table import LARGEST_LABEL, Table, compact, shortened, table
 from mlpcli.errors import DataError
 from mlpcli.files import must_fit, open_regular
 
 BYTES_PER_CELL = 2  # a digit and a separator: the least that a cell takes in the file
 DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is to be read: what parts its cells, how many a row has, where labels are and rows begin."""
+
+    delimiter: str
+    width: int
+    column: int  # of the label
+    skipped: int  # lines that the header takes, 0 without one
 
 
 def read(path: Path, target: str) -> Table:
@@ -26,16 +39,10 @@ def read(path: Path, target: str) -> Table:
     Raises DataError with the line of the first cell or row that is not as it must be.
     """
     _check_text(path)
-    delimiter, first, second = _first_rows(path)
-    if len(first) < 2:
-        raise DataError(f"{path}: has one column only; it needs features and a label, separated by , ; or tab.")
-    column = _target_column(path, first, target)
-    header = bool(target) or _is_header(first, second, column)
-    if header and not second:
-        raise DataError(f"{path}: has a header and no rows.")
-    numbers, names = _parse(path, delimiter, header, column, len(first))
-    features = np.delete(numbers, column, axis=1) if column < len(first) - 1 else numbers[:, :-1]
-    labels = _numbers_or_strings(path, names)[numbers[:, column].astype(np.intp)]
+    layout = _layout(path, target)
+    numbers, names = _parse(path, layout)
+    features = np.delete(numbers, layout.column, axis=1)
+    labels = _numbers_or_strings(path, names)[numbers[:, layout.column].astype(np.intp)]
     return table(str(path), compact(features), labels)
 
 
@@ -53,15 +60,32 @@ def _check_text(path: Path) -> None:
                 raise DataError(f"{path}: line {line:,} is not UTF-8 ({error.reason}). Save it as UTF-8.") from error
 
 
-def _first_rows(path: Path) -> tuple[str, list[str], list[str]]:
-    """The separator that cuts the first line into most cells, and the first two rows ([] if there is none)."""
+def _layout(path: Path, target: str) -> Layout:
+    """What the first two rows tell; the separator is the one that cuts the first row into most cells."""
     with open(path, encoding="utf-8-sig", newline="") as file:
-        lines = list(islice((line for line in file if line.strip()), 2))
-    if not lines:
+        line = next(filter(str.strip, file), "")
+        delimiter = max(DELIMITERS, key=re.sub('"[^"]*"', "", line).count)
+        file.seek(0)
+        rows = list(islice(_rows(path, file, delimiter), 2))
+    if not rows:
         raise DataError(f"{path}: is empty.")
-    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader(lines[:1], delimiter=mark))))
-    rows = list(csv.reader(lines, delimiter=delimiter))
-    return delimiter, rows[0], rows[1] if len(rows) > 1 else []
+    (end, first), second = rows[0], rows[1][1] if len(rows) > 1 else []
+    if len(first) < 2:
+        raise DataError(f"{path}: has one column only; it needs features and a label, separated by , ; or tab.")
+    column = _target_column(path, first, target)
+    header = bool(target) or _is_header(first, second, column)
+    if header and not second:
+        raise DataError(f"{path}: has a header and no rows.")
+    return Layout(delimiter, len(first), column, end if header else 0)
+
+
+def _rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row that is not blank, and the number of the line that it ends on."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        yield from ((reader.line_num, row) for row in reader if len(row) > 1 or "".join(row).strip())
+    except csv.Error as error:
+        raise DataError(f"{path}: line {reader.line_num:,} cannot be read as CSV ({error}).") from error
 
 
 def _target_column(path: Path, first: list[str], target: str) -> int:
@@ -69,70 +93,71 @@ def _target_column(path: Path, first: list[str], target: str) -> int:
     if not target:
         return len(names) - 1
     if target not in names:
-        raise DataError(f"{path}: has no column named {target!r} (data.target); its first line is {', '.join(names)}.")
+        known = shortened(tuple(names))
+        raise DataError(f"{path}: has no column named {target!r} (data.target); its first line is {known}.")
     return names.index(target)
 
 
 def _is_header(first: list[str], second: list[str], column: int) -> bool:
     """A header is a first line with a word where the rows below have numbers."""
-    words = [k for k, cell in enumerate(first) if not _is_number(cell)]
+    words = [k for k, cell in enumerate(first) if cell.strip() and not _is_number(cell)]
     label_only = words == [column] and len(second) == len(first)
     return bool(words) and (not label_only or _is_number(second[column]))
 
 
 def _is_number(cell: str) -> bool:
+    """Whether NumPy's parser takes the cell for a number: as Python does, but for 1_000 and other scripts' digits."""
     try:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell and cell.strip().isascii()
 
 
-def _parse(path: Path, delimiter: str, header: bool, column: int, width: int) -> tuple[Floats, list[str]]:
+def _parse(path: Path, layout: Layout) -> tuple[Floats, list[str]]:
     """All cells as float64 (N,width), with each label replaced by its place in the list of names."""
     places: dict[str, int] = {}
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             numbers: Floats = np.loadtxt(
-                file,
-                delimiter=delimiter,
+                (line for line in islice(file, layout.skipped, None) if layout.delimiter in line or line.strip()),
+                delimiter=layout.delimiter,
                 quotechar='"',
                 comments=None,
-                skiprows=int(header),
                 ndmin=2,
-                converters={column: lambda cell: places.setdefault(cell.strip(), len(places))},
+                converters={layout.column: lambda cell: places.setdefault(cell.strip(), len(places))},
             )
     except ValueError as error:
-        _blame(path, delimiter, header, column, width)
-        raise DataError(f"{path}: cannot be read as a table of numbers ({error}).") from error
-    if "" in places:
-        _blame(path, delimiter, header, column, width)
+        raise _fault(path, layout, str(error)) from error
+    if "" in places or numbers.shape[1] != layout.width:
+        raise _fault(path, layout, "its rows differ in length")
     return numbers, list(places)
 
 
-def _blame(path: Path, delimiter: str, header: bool, column: int, width: int) -> None:
-    """Raise DataError for the first line with another number of cells, a word among numbers, or no label."""
+def _fault(path: Path, layout: Layout, otherwise: str) -> DataError:
+    """What to say of the first row with another number of cells, a word among numbers, or nothing in a cell."""
     with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        for row in islice(filter(None, reader), int(header), None):
-            where = f"{path}: line {reader.line_num:,}"
-            if len(row) != width:
-                raise DataError(f"{where} has {len(row):,} cells, and the first line has {width:,}.")
-            for k, cell in enumerate(row):
+        for line, row in _rows(path, file, layout.delimiter):
+            where = f"{path}: line {line:,}"
+            if len(row) != layout.width:
+                return DataError(f"{where} has {len(row):,} cells, and the first line has {layout.width:,}.")
+            for k, cell in enumerate(row if line > layout.skipped else []):
                 if not cell.strip():
-                    raise DataError(f"{where} has nothing in column {k + 1:,}. Fill in or remove such rows.")
-                if k != column and not _is_number(cell):
-                    raise DataError(f"{where} has {cell!r} in column {k + 1:,}, where a number is needed.")
+                    return DataError(f"{where} has nothing in column {k + 1:,}. Fill in or remove such rows.")
+                if k != layout.column and not _is_number(cell):
+                    return DataError(f"{where} has {cell!r} in column {k + 1:,}, where a number is needed.")
+    return DataError(f"{path}: cannot be read as a table of numbers ({otherwise}).")
 
 
 def _numbers_or_strings(path: Path, names: list[str]) -> NDArray[np.int64] | NDArray[np.str_]:
     """The labels as integers if they all are; raises DataError for numbers with a fraction."""
     if not all(map(_is_number, names)):
         return np.array(names)
-    fractional = [name for name in names if not float(name).is_integer()]
-    if fractional:
+    numbers = np.array(names, np.float64)
+    fractional = np.flatnonzero(~(numbers == np.floor(numbers)) | np.isinf(numbers))
+    if len(fractional):
         raise DataError(
-            f"{path}: the label {fractional[0]!r} is not a whole number; "
+            f"{path}: the label {names[fractional[0]]!r} is not a whole number; "
             "labels must be whole numbers or words. Name the label's column with data.target."
         )
-    return np.array([int(float(name)) for name in names], np.int64)
+    return numbers.astype(np.int64) if np.all(np.abs(numbers) < LARGEST_LABEL) else np.array(names)

@@ -63,12 +63,15 @@ def read_idx(path: Path) -> Raw:
 def _read_array(path: Path, stream: IO[bytes] | gzip.GzipFile, at_most: int) -> Raw:
     """Read header and data from a stream that cannot hold more than `at_most` bytes."""
     magic = stream.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] == 0:
-        raise DataError(f"{path}: is not an IDX file: it begins with {magic.hex(' ') or 'nothing'}.")
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] not in (1, 2, 3):
+        begin = magic.hex(" ") or "nothing"
+        raise DataError(f"{path}: is not an IDX file of one to three dimensions: it begins with {begin}.")
     header = stream.read(4 * magic[3])
     if len(header) < 4 * magic[3]:
         raise DataError(f"{path}: ends within its header: the file is truncated.")
     shape = struct.unpack(f">{magic[3]}I", header)
+    if 0 in shape:
+        raise DataError(f"{path}: holds nothing: by its header it is {' × '.join(map(str, shape))}.")
     dtype = np.dtype(TYPES[magic[2]])
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes > at_most:

@@ -13,6 +13,7 @@ from mlpcli.datasets.scaling import learn
 from mlpcli.datasets.splits import split
 from mlpcli.datasets.table import Table, classes_of, encode, fingerprint, must_match, with_test
 from mlpcli.errors import DataError
+from mlpcli.files import reason
 
 KINDS = "digits, mnist, openml:NAME, a folder of IDX files, an .npz file or a .csv file"
 CSV = (".csv", ".tsv", ".txt")
@@ -25,7 +26,7 @@ def is_path(source: str) -> bool:
 
 def short_name(source: str) -> str:
     """A source in one word, fit for a folder's name."""
-    return Path(source).absolute().stem if is_path(source) else source.removeprefix("openml:")
+    return Path(os.path.abspath(source)).stem if is_path(source) else source.removeprefix("openml:")
 
 
 def read(source: str, target: str, tell: Tell) -> Table:
@@ -36,13 +37,13 @@ def read(source: str, target: str, tell: Tell) -> Table:
         return named.mnist(tell)
     if source.startswith("openml:"):
         return named.openml(source.removeprefix("openml:"), tell)
-    return _read_path(Path(source).expanduser(), target)
+    return _read_path(Path(os.path.expanduser(source)), target)
 
 
 def _read_path(path: Path, target: str) -> Table:
     try:
         path.stat()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DataError(_missing(path, error)) from error
     if path.is_dir():
         return idx.read_folder(path)
@@ -50,13 +51,15 @@ def _read_path(path: Path, target: str) -> Table:
         return npz.read(path)
     if path.suffix.lower() in CSV:
         return csvfile.read(path, target)
-    raise DataError(f"{path}: its name ends in {path.suffix or 'nothing'!r}, and data can be {KINDS}.")
+    ending = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
+    raise DataError(f"{path}: its name {ending}, and data can be {KINDS}.")
 
 
-def _missing(path: Path, error: OSError) -> str:
-    near = difflib.get_close_matches(str(path), ("digits", "mnist"), 1)
+def _missing(path: Path, error: OSError | ValueError) -> str:
+    near = difflib.get_close_matches(str(path).lower(), ("digits", "mnist"), 1)
     hint = f"Did you mean {near[0]}?" if near else f"Data can be {KINDS}."
-    return f"{path}: cannot be found ({os.strerror(error.errno or 0)}). {hint}"
+    why = reason(error) if isinstance(error, OSError) else error
+    return f"{path}: cannot be found ({why}). {hint}"
 
 
 def load(

@@ -36,7 +36,7 @@ def mnist(tell: Tell) -> Table:
 def openml(spec: str, tell: Tell) -> Table:
     """NAME or NAME@VERSION from OpenML, every feature numeric."""
     name, _, version = spec.partition("@")
-    if not re.fullmatch(r"[\w.()-]+", name) or not re.fullmatch(r"\d*", version):
+    if not re.fullmatch(r"[\w.,()+-]+", name) or not re.fullmatch(r"[0-9]{0,9}", version):
         raise DataError(f"openml:{spec}: is not a name. Write openml:NAME or openml:NAME@VERSION, as on openml.org.")
     key = f"openml-{name.lower()}@{version or 'active'}"
     return _cached(key, f"openml:{spec}", tell, lambda: _fetch(name, int(version) if version else "active", tell))
@@ -72,7 +72,7 @@ def _fetch(name: str, version: int | str, tell: Tell) -> Table:
         with tempfile.TemporaryDirectory() as home, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # retries, and remarks on the set's status
             bunch = fetch_openml(name, version=version, as_frame=False, parser="liac-arff", data_home=home)
-    except (OSError, ValueError, KeyError, StopIteration, AttributeError, MemoryError) as error:
+    except Exception as error:  # whatever a server's answer makes of its parsers
         raise DataError(f"{where}: could not be fetched from openml.org ({_said(error)}). {INSTEAD}") from error
     return _from_bunch(where, bunch)
 
@@ -89,4 +89,5 @@ def _from_bunch(where: str, bunch: Any) -> Table:
         raise DataError(f"{where}: has no label column of its own, so there is nothing to learn.")
     if not isinstance(bunch.data, np.ndarray):
         raise DataError(f"{where}: is sparse; only dense data can be learnt from.")
-    return table(where, compact(bunch.data), bunch.target)
+    labels = bunch.target.astype(np.str_) if bunch.target.dtype == object else bunch.target
+    return table(where, compact(bunch.data), labels)

@@ -7,7 +7,8 @@ import numpy as np
 from mlpcli.arrays import Floats, Index, Raw, chunks
 
 SWEEP = 4096  # rows swept together, so that no float copy of a whole data set is ever made
-SMALLEST = 1e-12  # a spread below this share of a feature's size is rounding: the feature is constant
+ROUNDING = 1e-12  # a spread below this share of a feature's size is rounding: the feature is constant
+SMALLEST = np.finfo(np.float32).tiny  # and so is one below this, whose inverse would overflow
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def learn(kind: str, x: Raw, index: Index, together: bool) -> Scaling:
     `together` (the pixels of images). standard: to mean 0 and standard deviation 1.
     """
     low, span = {"none": _nothing, "unit": _extremes, "standard": _moments}[kind](x, index, together)
-    constant = span <= SMALLEST * np.maximum(np.abs(low), np.finfo(np.float32).tiny)
+    constant = span <= np.maximum(ROUNDING * np.abs(low), SMALLEST)
     dtype = np.result_type(x.dtype, np.float32)
     return Scaling(low.astype(dtype), (1 / np.where(constant, 1, span)).astype(dtype))
 

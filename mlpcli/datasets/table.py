@@ -1,6 +1,7 @@
 """A table of rows as a loader reads it, and what every loader's rows must be before they are used."""
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,8 @@ from mlpcli.errors import DataError
 
 SWEEP = 4096  # rows looked at together where a whole table is swept
 SMALLEST_IMAGE = 8  # pixels a side: below this a square number of features is taken for a coincidence
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST = np.finfo(np.float32).max
+LARGEST_LABEL = np.float64(2**53)  # below it a float64 is exact
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,16 @@ def table(where: str, x: Raw, labels: NDArray[Any]) -> Table:
 
     x may be (N,D), or (N,height,width) for images; labels may be (N) or (N,1).
     """
-    image = None
-    if x.ndim == 3:
-        image = (x.shape[1], x.shape[2])
-        x = x.reshape(len(x), -1)
     _check_features(where, x)
+    image = (x.shape[1], x.shape[2]) if x.ndim == 3 else None
+    x = x.reshape(len(x), -1)
+    if x.dtype.kind == "f":
+        _check_finite(where, x)
     labels = _checked_labels(where, labels)
     if len(labels) != len(x):
         raise DataError(f"{where}: has {len(x):,} rows of features and {len(labels):,} labels; each row needs one.")
-    return Table(where, np.ascontiguousarray(x), labels, image or _square(x))
+    dtype = np.dtype(np.float64) if x.dtype.itemsize > 8 else x.dtype.newbyteorder("=")
+    return Table(where, np.ascontiguousarray(x, dtype), labels, image or _square(x))
 
 
 def compact(x: Raw) -> Raw:
@@ -71,10 +74,13 @@ def encode(rows: Table, classes: tuple[str, ...], told: str) -> Labels:
 
 def classes_of(rows: Table) -> tuple[str, ...]:
     """The names of the classes, in numerical order for numbers, else in alphabetical order."""
-    names = tuple(str(name) for name in np.unique(rows.labels))
+    names = [str(name) for name in np.unique(rows.labels)]
     if len(names) < 2:
         raise DataError(f"{rows.where}: has one class only ({names[0]!r}); a classifier needs at least two.")
-    return names
+    try:
+        return tuple(sorted(names, key=int))
+    except ValueError:
+        return tuple(names)
 
 
 def shortened(names: tuple[str, ...], most: int = 10) -> str:
@@ -109,14 +115,15 @@ def with_test(rows: Table, test: Table) -> Table:
 
 
 def _check_features(where: str, x: Raw) -> None:
-    if x.ndim != 2:
-        raise DataError(f"{where}: features have {x.ndim} dimensions; they must be rows × features.")
+    if x.ndim not in (2, 3):
+        raise DataError(
+            f"{where}: features have {x.ndim} dimensions; they must be rows × features, or rows × height × width."
+        )
     if 0 in x.shape:
-        raise DataError(f"{where}: has {x.shape[0]:,} rows and {x.shape[1]:,} features; both must be at least 1.")
+        width = math.prod(x.shape[1:])
+        raise DataError(f"{where}: has {len(x):,} rows and {width:,} features; both must be at least 1.")
     if x.dtype.kind not in "buif":
         raise DataError(f"{where}: features are of type {x.dtype}; they must be real numbers.")
-    if x.dtype.kind == "f":
-        _check_finite(where, x)
 
 
 def _check_finite(where: str, x: Raw) -> None:
@@ -139,11 +146,13 @@ def _checked_labels(where: str, labels: NDArray[Any]) -> NDArray[Any]:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise DataError(f"{where}: labels have {labels.ndim} dimensions; there must be one label a row.")
-    if labels.dtype.kind in "SU" or labels.dtype.kind in "bui":
-        return labels.astype(np.int64) if labels.dtype.kind in "bui" else labels.astype(np.str_)
+    if labels.dtype.kind in "SU":
+        return _texts(where, labels)
+    if labels.dtype.kind in "bui":
+        return labels.astype(np.uint64 if labels.dtype.kind == "u" else np.int64)
     if labels.dtype.kind != "f":
         raise DataError(f"{where}: labels are of type {labels.dtype}; they must be integers or strings.")
-    whole = np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) < 2**53)
+    whole = np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) < LARGEST_LABEL)
     if not whole.all():
         row = int(np.argmin(whole))
         raise DataError(
@@ -151,6 +160,16 @@ def _checked_labels(where: str, labels: NDArray[Any]) -> NDArray[Any]:
             "labels must be whole numbers or strings (this tool classifies, it does not fit curves)."
         )
     return labels.astype(np.int64)
+
+
+def _texts(where: str, labels: NDArray[Any]) -> NDArray[np.str_]:
+    try:
+        if labels.dtype.kind == "S":
+            return np.char.decode(labels, "utf-8")
+        np.char.encode(labels, "utf-8")
+    except (UnicodeError, SystemError) as error:
+        raise DataError(f"{where}: a label is not Unicode text. Save labels as UTF-8 or as whole numbers.") from error
+    return labels.astype(labels.dtype.newbyteorder("="))
 
 
 def _square(x: Raw) -> tuple[int, int] | None:

@@ -17,16 +17,19 @@ class PipeConsole(Console):
 
 
 def console(stderr: bool = False, quiet: bool = False) -> Console:
-    """A console for stdout or stderr: the terminal's own width and colours, or plain text off a terminal."""
-    made = PipeConsole(stderr=stderr, quiet=quiet, highlight=False)
+    """A console for stdout or stderr: the terminal's own width and colours, or plain text off a terminal.
+
+    Brackets and colons are only that, whatever file and class names hold.
+    """
+    made = PipeConsole(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = PLAIN_WIDTH
     return made
 
 
 def say(out: Console, text: str) -> None:
-    """Print a sentence as it is: long lines are the terminal's to wrap, brackets are only brackets."""
-    out.print(text, markup=False, soft_wrap=True)
+    """Print a sentence as it is: long lines are the terminal's to wrap."""
+    out.print(text, soft_wrap=True)
 
 
 def framed(out: Console, content: RenderableType, title: str) -> RenderableType:

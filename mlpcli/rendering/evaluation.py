@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.columns import Columns
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +14,7 @@ from mlpcli.evaluation import by_class
 from mlpcli.rendering.console import framed, grid, interval, percent
 from mlpcli.scoring import Evaluation
 
-MOST_CLASSES = 30  # a wider confusion matrix fits no screen; --json has it whole
+LONGEST_NAME = 16  # columns shown of a class's name; --json has it whole
 WORST = 6  # mistakes drawn
 
 
@@ -23,19 +22,15 @@ def show_evaluation(out: Console, result: Evaluation) -> None:
     """Print everything about a model's scores that fits the screen."""
     scores, confusion = result.scores, result.scores.confusion
     rows = [
-        ("model", escape(str(result.path))),
-        ("data", escape(f"{result.source}, {result.split} rows")),
+        ("model", str(result.path)),
+        ("data", f"{result.source}, {result.split} rows"),
         ("accuracy", f"{percent(scores.accuracy)} of {scores.rows:,} rows ({interval(scores.interval)})"),
         ("loss", f"{scores.loss:.4f}"),
     ]
     out.print(framed(out, grid(rows), "mlpcli eval"))
     out.print("\nby class", style="italic")
     out.print(_classes(result.model.classes, confusion))
-    if len(result.model.classes) <= MOST_CLASSES:
-        out.print("\nconfusion: a row for each label, a column for each guess", style="italic")
-        out.print(_matrix(result.model.classes, confusion))
-    else:
-        out.print(f"The confusion matrix of {len(result.model.classes):,} classes is in the output of --json.")
+    _show_confusion(out, result.model.classes, confusion)
     if out.is_terminal and out.color_system and not out.no_color:
         _show_worst(out, result)
 
@@ -45,21 +40,41 @@ def _classes(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
     for name in ("class", "rows", "precision", "recall", "F1"):
         table.add_column(name, justify="left" if name == "class" else "right")
     for name, s in zip(classes, by_class(confusion), strict=True):
-        table.add_row(escape(name), f"{s.rows:,}", *(f"{value:.4f}" for value in (s.precision, s.recall, s.f1)))
+        shares = (f"{value:.4f}" for value in (s.precision, s.recall, s.f1))
+        table.add_row(_cut(name, LONGEST_NAME), f"{s.rows:,}", *shares)
     return table
 
 
-def _matrix(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
+def _cut(name: str, width: int) -> Text:
+    """A name in at most so many columns, its end left out where it is longer."""
+    text = Text(name)
+    text.truncate(width, overflow="ellipsis")
+    return text
+
+
+def _show_confusion(out: Console, classes: tuple[str, ...], confusion: NDArray[np.int64]) -> None:
+    """Print the confusion matrix, with class names cut as short as the screen asks for, if it fits at all."""
+    names = [_cut(name, LONGEST_NAME) for name in classes]
+    longest = max(name.cell_len for name in names)
+    least = max(4, len(f"{confusion.max():,}") + 1)
+    width = min(max(least, longest + 1), (out.width - longest - 2) // len(names))
+    if width < least:
+        out.print(f"\nThe confusion matrix of {len(names):,} classes is too wide for here; --json has it.")
+    else:
+        out.print("\nconfusion: a row for each label, a column for each guess", style="italic")
+        out.print(_matrix(names, confusion, width))
+
+
+def _matrix(names: list[Text], confusion: NDArray[np.int64], width: int) -> Table:
     """Counts, row the label and column the guess; brighter is more, green is right and red is wrong."""
     table = Table(box=None, padding=(0, 0))
-    width = max(4, len(f"{confusion.max():,}") + 1, *(len(name) + 1 for name in classes))
     table.add_column("", justify="left")
-    for name in classes:
-        table.add_column(escape(name), justify="right", width=width, no_wrap=True)
+    for name in names:
+        table.add_column(_cut(name.plain, width - 1), justify="right", width=width, no_wrap=True)
     wrong = int((confusion - np.diag(confusion.diagonal())).max())
-    for k, (name, counts) in enumerate(zip(classes, confusion, strict=True)):
+    for k, (name, counts) in enumerate(zip(names, confusion, strict=True)):
         cells = (_cell(int(n), int(counts.sum()) if j == k else wrong, j == k) for j, n in enumerate(counts))
-        table.add_row(escape(name) + "  ", *cells)
+        table.add_row(name + "  ", *cells)
     return table
 
 
@@ -72,7 +87,7 @@ def _cell(n: int, most: int, right: bool) -> Text:
 
 def _show_worst(out: Console, result: Evaluation) -> None:
     """Draw the mistakes made with most confidence, where the rows are images that fit the screen."""
-    image = result.model.header.get("image")
+    image = result.model.image
     worst = result.scores.worst(WORST)
     if not image or not len(worst) or image[1] + 2 > out.width:
         return
@@ -80,7 +95,7 @@ def _show_worst(out: Console, result: Evaluation) -> None:
     out.print(Columns(list(_drawings(result, worst, image)), padding=(0, 2)))
 
 
-def _drawings(result: Evaluation, worst: NDArray[np.intp], image: list[int]) -> Iterator[Text]:
+def _drawings(result: Evaluation, worst: NDArray[np.intp], image: tuple[int, int]) -> Iterator[Text]:
     rows, scores, classes = result.rows, result.scores, result.model.classes
     for place in worst:
         label, guess = classes[scores.labels[place]], classes[scores.predicted[place]]

@@ -1,11 +1,11 @@
 """What `mlpcli train` shows: the plan, the epochs as they go by, and the result."""
 
+import shlex
 import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -35,7 +35,7 @@ def show_plan(out: Console, plan: Plan, title: str = "mlpcli train") -> None:
         ("seed", str(config.seed)),
         ("folder", str(plan.folder)),
     ]
-    out.print(framed(out, grid([(name, escape(text)) for name, text in rows]), title))
+    out.print(framed(out, grid(rows), title))
 
 
 def _network(config: Config) -> str:
@@ -148,8 +148,8 @@ def show_result(out: Console, result: Result) -> None:
         note = interval(s.interval) if part == "test" else ""
         scores.add_row(part, f"{s.rows:,}", f"{s.loss:.4f}", percent(s.accuracy), note, style="bold" if note else "")
     folder = result.plan.folder
-    rows = [("written", escape(f"{folder}/ config.toml metrics.jsonl model.npz result.json"))]
-    rows.append(("next", escape(f"mlpcli eval {folder}")))
+    rows = [("written", f"{folder}/ config.toml metrics.jsonl model.npz result.json")]
+    rows.append(("next", f"mlpcli eval {shlex.quote(str(folder))}"))
     out.print(framed(out, Group(scores, "", grid(rows)), _ending(result)))
 
 
