@@ -71,7 +71,7 @@ class Optimizer(Section):
 class Training(Section):
     """How long, and in what steps."""
 
-    epochs: int = Field(100, ge=1, le=2**24, description="passes over the training rows")
+    epochs: int = Field(200, ge=1, le=2**24, description="passes over the training rows")
     batch_size: int = Field(32, ge=1, le=2**24, description="rows in a minibatch B")
     patience: int = Field(0, ge=0, description="stop after so many epochs without a better validation loss; 0 never")
 
@@ -135,7 +135,7 @@ def _flag(key: str) -> str:
 def _read(file: Path) -> dict[str, Any]:
     hint = f" To train on a data set, write --data {file}." if file.suffix != ".toml" else ""
     try:
-        return dict(_flatten(tomllib.loads(file.read_text(encoding="utf-8")), ""))
+        return dict(_flatten(tomllib.loads(file.read_text(encoding="utf-8-sig")), ""))
     except FileNotFoundError as error:
         raise ConfigError(f"{file}: there is no such configuration file.{hint}") from error
     except OSError as error:

@@ -185,10 +185,10 @@ def append_line(path: Path, line: str) -> None:
         raise OutputError(f"{path}: cannot be written: {reason(error)}.") from error
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it; raises OutputError with the system's reason."""
+def make_folder(path: Path, new: bool = False) -> None:
+    """Make a folder and those above it; raises OutputError with the system's reason, also where `new` is not so."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=not new)
     except OSError as error:
         raise OutputError(f"{path}: cannot be made: {reason(error)}.") from error
 

@@ -1,10 +1,11 @@
 """One run: a Config in, a run folder and a Result out. The command line, the tests and any search call this."""
 
 import json
+import math
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Plan:
     shape: Shape
     memory: int
     folder: Path
+    named: bool  # whether the user chose the folder
 
     @property
     def batches(self) -> int:
@@ -99,8 +101,9 @@ def describe(data: Dataset) -> dict[str, Any]:
 
 
 def brief(scores: Scores) -> dict[str, Any]:
-    """Rows, loss and accuracy, for JSON."""
-    return {"rows": scores.rows, "loss": scores.loss, "accuracy": scores.accuracy}
+    """Rows, loss and accuracy, for JSON, which knows no loss that is not finite."""
+    loss = scores.loss if math.isfinite(scores.loss) else None
+    return {"rows": scores.rows, "loss": loss, "accuracy": scores.accuracy}
 
 
 def versions() -> dict[str, str]:
@@ -132,7 +135,7 @@ def prepare(config: Config, out: Path | None, overwrite: bool, tell: Tell) -> Pl
             f"network.hidden = {shape.H:,} with {shape.D:,} features and {shape.K:,} classes needs {size(memory)} "
             f"of memory, and {size(available_memory())} is free. Lower network.hidden or training.batch_size."
         )
-    return Plan(config, data, seeds, shape, memory, folder)
+    return Plan(config, data, seeds, shape, memory, folder, out is not None)
 
 
 def _absolute_paths(settings: Data) -> dict[str, str]:
@@ -142,10 +145,14 @@ def _absolute_paths(settings: Data) -> dict[str, str]:
 
 
 def memory_needed(shape: Shape, B: int, optimizer: str) -> int:
-    """Bytes of float32 that training allocates: theta, gradient, best weights, moments, and the buffers."""
-    vectors = 3 + RULES[optimizer][1]
-    row = 3 * shape.D + 8 * shape.H + 3 * shape.K
-    return 4 * (vectors * shape.parameters + (B + SCORED_TOGETHER) * row)
+    """Bytes of float32 that a run allocates: theta, gradient, best weights and moments, and the buffers by row.
+
+    No fewer than 5 vectors: the first weights are drawn in float64.
+    """
+    vectors = max(5, 3 + RULES[optimizer][1])
+    training = B * (3 * shape.D + 8 * shape.H + 3 * shape.K)
+    scoring = SCORED_TOGETHER * (2 * shape.D + 3 * shape.H + 3 * shape.K)
+    return 4 * (vectors * shape.parameters + training + scoring)
 
 
 def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
@@ -154,7 +161,7 @@ def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
     Raises DivergedError, after the best weights so far have been written.
     """
     began = time.perf_counter()
-    make_place(plan.folder)
+    plan = replace(plan, folder=make_place(plan.folder, plan.named))
     write_text(plan.folder / "config.toml", to_toml(plan.config))
     state = new_state(plan.config, plan.shape, plan.streams)
     best = BestModel(state.network)

@@ -12,7 +12,10 @@ FILES = ("config.toml", "metrics.jsonl", "model.npz", "result.json")
 
 def default_folder(name: str) -> Path:
     """runs/<name>-<time>, with a number added where that is taken."""
-    first = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return _untaken(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+def _untaken(first: Path) -> Path:
     tries = (first if n == 1 else first.with_name(f"{first.name}-{n}") for n in range(1, 1000))
     return next(path for path in tries if not os.path.lexists(path))
 
@@ -28,9 +31,11 @@ def check_place(folder: Path, overwrite: bool) -> None:
 
 
 def _check_parent(folder: Path) -> None:
-    parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    parent = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
     if not parent.is_dir():
-        raise OutputError(f"{folder}: cannot be made, since {parent} is a file. Choose another folder with --out.")
+        raise OutputError(
+            f"{folder}: cannot be made, since {parent} is not a folder. Choose another folder with --out."
+        )
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"{folder}: cannot be written: there is no permission to write in {parent}.")
 
@@ -46,10 +51,16 @@ def _check_existing(folder: Path, overwrite: bool) -> None:
         raise OutputError(f"{folder}: already holds a run. Add --overwrite to replace it, or choose another folder.")
 
 
-def make_place(folder: Path) -> None:
-    """Make the folder, empty of any former run."""
-    make_folder(folder)
+def make_place(folder: Path, named: bool) -> Path:
+    """Make the folder, empty of any former run, and return it.
+
+    One that was not `named` by the user gets another number where another run has taken it meanwhile.
+    """
+    if not named:
+        folder = _untaken(folder)
+    make_folder(folder, new=not named)
     remove([folder / name for name in FILES])
+    return folder
 
 
 def model_path(path: Path) -> Path:

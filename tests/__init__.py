@@ -1,0 +1,5 @@
+"""The tests compute on one thread each: small products gain nothing from more, and a busy machine loses much."""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -21,12 +21,13 @@ QUESTIONS = {
     "qualities": r"/api/v1/json/data/qualities/(\d+)",
     "download": r"/data/v1/download/(\d+)/.+\.arff",
 }
+TYPES = {"STRING": "string"}  # what OpenML calls an ARFF type; all others are "numeric"
 NO_RESULTS = {"error": {"code": "372", "message": "No results", "additional_information": ""}}
 
 
 @dataclass(frozen=True)
 class OpenmlSet:
-    """One data set: columns by name, each 'numeric', 'string' or a list of nominal values; None is a missing cell."""
+    """One data set: columns by name, each an ARFF type or a list of nominal values; None is a missing cell."""
 
     name: str
     columns: dict[str, str | list[str]]
@@ -40,7 +41,7 @@ class OpenmlSet:
         kinds = {
             name: kind if isinstance(kind, str) else f"{{{','.join(kind)}}}" for name, kind in self.columns.items()
         }
-        head = [f"@RELATION {self.name}", *(f"@ATTRIBUTE {name} {kind}" for name, kind in kinds.items()), "@DATA"]
+        head = [f'@RELATION "{self.name}"', *(f"@ATTRIBUTE {name} {kind}" for name, kind in kinds.items()), "@DATA"]
         return "\n".join([*head, *map(self._line, self.rows), ""]).encode()
 
     def _line(self, row: Sequence[object]) -> str:
@@ -54,7 +55,7 @@ class OpenmlSet:
             {
                 "index": str(k),
                 "name": name,
-                "data_type": kind if isinstance(kind, str) else "nominal",
+                "data_type": TYPES.get(kind, "numeric") if isinstance(kind, str) else "nominal",
                 "is_target": str(name == self.target).lower(),
                 "is_ignore": "false",
                 "is_row_identifier": "false",

@@ -305,6 +305,10 @@ def test_a_file_that_is_no_configuration_is_named(content: bytes, said: str, tmp
         load(path, {}, [])
 
 
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    assert from_toml(tmp_path, "\ufeffseed = 3\r\n").seed == 3
+
+
 def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.toml: there is no such configuration file\.$"):
         load(tmp_path / "no.toml", {}, [])

@@ -1,5 +1,7 @@
 """Masks: their values, their mean, and what they spend of the random stream."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -36,12 +38,21 @@ def test_units_are_kept_as_often_as_they_should_be_and_the_mean_is_1(dropout: fl
     assert r.mean() == pytest.approx(1, abs=5 * np.sqrt((1 / q - 1) / r.size))
 
 
+@pytest.mark.parametrize("dropout", [*RATES, 1 / 3, 1e-4])
+def test_over_all_values_of_a_draw_the_mean_is_exactly_1(dropout: float) -> None:
+    every = iter(np.arange(2**16, dtype=np.uint16).view(np.uint64))
+    source = SimpleNamespace(bit_generator=SimpleNamespace(random_raw=lambda n: [next(every) for _ in range(n)]))
+    r = Masks((2**8, 2**8), dropout, np.float64).draw(source, 2**8)
+    assert np.count_nonzero(r) == round((1 - dropout) * 2**16)
+    assert r.mean() == pytest.approx(1, rel=1e-15)
+
+
 @pytest.mark.parametrize("dropout", RATES)
 def test_each_unit_and_each_row_is_drawn_for_itself(dropout: float) -> None:
     kept = draw(4000, 9, dropout, 4000) > 0
-    for by_variable in (kept, kept.reshape(-1, 9 * 4)):  # units of a row; and the four units of one word, and its next
-        correlation = np.corrcoef(by_variable.T) - np.eye(by_variable.shape[1])
-        assert np.abs(correlation).max() < 5 / np.sqrt(len(by_variable))
+    for draws in (kept, kept.reshape(-1, 4 * 9)):  # the units of one row; those of four rows, which are nine words
+        correlation = np.corrcoef(draws.T) - np.eye(draws.shape[1])
+        assert np.abs(correlation).max() < 5 / np.sqrt(len(draws))
 
 
 def test_the_next_mask_is_another_one() -> None:

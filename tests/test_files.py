@@ -216,6 +216,7 @@ def test_files_are_removed_where_they_are(tmp_path: Path) -> None:
         (lambda path: files.append_line(path, "text"), "nowhere/file", "cannot be written: No such file or directory"),
         (lambda path: files.append_line(path, "text"), "full", "cannot be written: No space left on device"),
         (files.make_folder, "file", "cannot be made: File exists"),
+        (lambda path: files.make_folder(path, new=True), "folder", "cannot be made: File exists"),
         (files.make_folder, "file/below", "cannot be made: Not a directory"),
         (lambda path: files.remove([path]), "folder", "cannot be replaced: Is a directory"),
     ],

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from mlpcli import run
+from mlpcli.config import load
 from mlpcli.errors import ModelError, OutputError
 from mlpcli.runfolder import FILES, check_place, default_folder, make_place, model_path
 from tests.conftest import SMALL, Command
+
+SETS = ("network.hidden=4", "training.epochs=1")
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
@@ -144,11 +148,22 @@ def test_a_symbolic_link_to_an_empty_folder_will_do(tmp_path: Path) -> None:
     check_place(tmp_path / "link", overwrite=False)
 
 
+def test_runs_that_start_in_the_same_second_get_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "strftime", lambda form: "20260731-120000")
+    plans = [run.prepare(load(None, {}, list(SETS)), None, False, print) for _ in range(3)]
+    folders = [run.execute(plan).plan.folder for plan in plans]
+    assert [str(folder) for folder in folders] == [f"runs/digits-20260731-120000{end}" for end in ("", "-2", "-3")]
+    assert all(sorted(os.listdir(folder)) == sorted(FILES) for folder in folders)
+
+
 def test_making_the_place_takes_away_a_former_run_and_only_that(tmp_path: Path) -> None:
     for name in FILES[1:]:
         (tmp_path / name).write_text("old", encoding="utf-8")
     check_place(tmp_path, overwrite=True)
-    make_place(tmp_path)
+    assert make_place(tmp_path, named=True) == tmp_path
     assert tree(tmp_path) == {}
 
 
@@ -159,5 +174,5 @@ def test_a_model_is_found_by_its_folder_or_by_its_own_name(digits_run: Path) -> 
 @pytest.mark.parametrize("name", ["nothing", "nothing.npz", "x" * 300, "empty"])
 def test_a_model_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match="there is no such model. Name a run folder, or a model"):
+    with pytest.raises(ModelError, match="there is no such model"):
         model_path(tmp_path / name)

@@ -23,7 +23,7 @@ def load(name: str, where: str) -> Table | None:
     try:
         arrays = read_npz(folder() / f"{name}.npz")
         rows = table(where, arrays["x"], arrays["labels"])
-        return rows if fingerprint(rows) == str(arrays["sha256"]) else None
+        return rows if str(arrays["seal"]) == _seal(name, rows) else None
     except (DataError, KeyError, RuntimeError):
         return None  # not there, or damaged: it will be fetched again and replaced
 
@@ -33,8 +33,12 @@ def store(name: str, rows: Table) -> str:
     x = rows.x.reshape(-1, *rows.image) if rows.image else rows.x
     try:
         make_folder(folder())
-        arrays = {"x": x, "labels": rows.labels, "sha256": np.array(fingerprint(rows))}
-        write_npz(folder() / f"{name}.npz", arrays)
+        write_npz(folder() / f"{name}.npz", {"x": x, "labels": rows.labels, "seal": np.array(_seal(name, rows))})
     except (OutputError, RuntimeError) as error:  # or there is no home to keep it in
         return f"The data set is not kept for the next time: {error}"
     return ""
+
+
+def _seal(name: str, rows: Table) -> str:
+    """What a damaged file, or another set's, cannot hold."""
+    return f"{name} {fingerprint(rows)}"

@@ -81,11 +81,16 @@ def _layout(path: Path, target: str) -> Layout:
 
 def _rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of each row that is not blank, and the number of the line that it ends on."""
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = csv.reader(_emptied(lines, delimiter), delimiter=delimiter)
     try:
-        yield from ((reader.line_num, row) for row in reader if len(row) > 1 or "".join(row).strip())
+        yield from ((reader.line_num, row) for row in reader if row)
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num:,} cannot be read as CSV ({error}).") from error
+
+
+def _emptied(lines: Iterable[str], delimiter: str) -> Iterator[str]:
+    """The lines, with those of nothing but spaces made empty, which both parsers skip."""
+    return (line if delimiter in line or line.strip() else "\n" for line in lines)
 
 
 def _target_column(path: Path, first: list[str], target: str) -> int:
@@ -99,10 +104,16 @@ def _target_column(path: Path, first: list[str], target: str) -> int:
 
 
 def _is_header(first: list[str], second: list[str], column: int) -> bool:
-    """A header is a first line with a word where the rows below have numbers."""
+    """A header is a first line that is not all numbers, where this is not just a word for the row's label.
+
+    Where the label's cell holds the one word, it is a header of numbered columns if those below hold numbers.
+    """
     words = [k for k, cell in enumerate(first) if cell.strip() and not _is_number(cell)]
-    label_only = words == [column] and len(second) == len(first)
-    return bool(words) and (not label_only or _is_number(second[column]))
+    if words != [column]:
+        return bool(words)
+    others = [cell.strip() for cell in first[:column] + first[column + 1 :]]
+    numbered = all(map(str.isdigit, others)) and len(set(others)) == len(others)
+    return numbered and len(second) == len(first) and _is_number(second[column])
 
 
 def _is_number(cell: str) -> bool:
@@ -120,7 +131,7 @@ def _parse(path: Path, layout: Layout) -> tuple[Floats, list[str]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             numbers: Floats = np.loadtxt(
-                (line for line in islice(file, layout.skipped, None) if layout.delimiter in line or line.strip()),
+                _emptied(islice(file, layout.skipped, None), layout.delimiter),
                 delimiter=layout.delimiter,
                 quotechar='"',
                 comments=None,

@@ -35,11 +35,12 @@ def mnist(tell: Tell) -> Table:
 
 def openml(spec: str, tell: Tell) -> Table:
     """NAME or NAME@VERSION from OpenML, every feature numeric."""
-    name, _, version = spec.partition("@")
-    if not re.fullmatch(r"[\w.,()+-]+", name) or not re.fullmatch(r"[0-9]{0,9}", version):
-        raise DataError(f"openml:{spec}: is not a name. Write openml:NAME or openml:NAME@VERSION, as on openml.org.")
-    key = f"openml-{name.lower()}@{version or 'active'}"
-    return _cached(key, f"openml:{spec}", tell, lambda: _fetch(name, int(version) if version else "active", tell))
+    where = f"openml:{spec}"
+    match = re.fullmatch(r"([\w.,()+-]+)(?:@([0-9]{1,9}))?", spec)
+    if not match:
+        raise DataError(f"{where}: is not a name. Write openml:NAME or openml:NAME@VERSION, as on openml.org.")
+    name, version = match[1].lower(), int(match[2]) if match[2] else "active"
+    return _cached(f"openml-{name}@{version}", where, tell, lambda: _fetch(where, name, version, tell))
 
 
 def _cached(key: str, where: str, tell: Tell, make: Callable[[], Table]) -> Table:
@@ -62,11 +63,10 @@ def _load_digits() -> Table:
     return table("digits", bunch.images.astype(np.uint8), bunch.target)
 
 
-def _fetch(name: str, version: int | str, tell: Tell) -> Table:
+def _fetch(where: str, name: str, version: int | str, tell: Tell) -> Table:
     """Fetch and parse with scikit-learn, in a folder that is gone afterwards: only the table is kept."""
     from sklearn.datasets import fetch_openml
 
-    where = f"openml:{name}" + ("" if version == "active" else f"@{version}")
     tell(f"Fetching {name} from OpenML. Parsing a large set takes minutes; it is kept for the next time.")
     try:
         with tempfile.TemporaryDirectory() as home, warnings.catch_warnings():

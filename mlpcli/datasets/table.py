@@ -91,11 +91,12 @@ def shortened(names: tuple[str, ...], most: int = 10) -> str:
 def fingerprint(*tables: Table | None) -> str:
     """SHA-256 of all that is learnt from or scored on: features, labels and test rows of the tables."""
     digest = hashlib.sha256()
-    for part in (part for rows in tables if rows for part in (rows, rows.test) if part):
-        labels = np.char.encode(part.labels.astype(np.str_), "utf-8")
-        for array in (part.x, labels):
-            digest.update(f"{array.dtype.str} {array.shape}".encode())
-            digest.update(array.reshape(-1).view(np.uint8).data)
+    for role, part in (each for rows in tables if rows for each in (("rows", rows), ("test", rows.test))):
+        if part:
+            labels = np.char.encode(part.labels.astype(np.str_), "utf-8")
+            for array in (part.x, labels):
+                digest.update(f"{role} {array.dtype.str} {array.shape}".encode())
+                digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -149,7 +150,7 @@ def _checked_labels(where: str, labels: NDArray[Any]) -> NDArray[Any]:
     if labels.dtype.kind in "SU":
         return _texts(where, labels)
     if labels.dtype.kind in "bui":
-        return labels.astype(np.uint64 if labels.dtype.kind == "u" else np.int64)
+        return labels.astype(np.uint64 if labels.dtype.str[1:] == "u8" else np.int64)
     if labels.dtype.kind != "f":
         raise DataError(f"{where}: labels are of type {labels.dtype}; they must be integers or strings.")
     whole = np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) < LARGEST_LABEL)

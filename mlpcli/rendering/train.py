@@ -48,7 +48,7 @@ def _optimizer(config: Config) -> str:
     o = config.optimizer
     momentum = f" {o.momentum:g}{' (Nesterov)' if o.nesterov else ''}" if o.name == "momentum" else ""
     extras = {"warm-up epochs": o.warmup_epochs, "weight decay": o.weight_decay}
-    said = ", ".join(f", {name} {value:g}" for name, value in extras.items() if value)
+    said = "".join(f", {name} {value:g}" for name, value in extras.items() if value)
     return f"{o.name}{momentum}, learning rate {o.lr:g}, {o.schedule}{said}"
 
 

@@ -20,6 +20,13 @@ some = settings(max_examples=60, deadline=None, derandomize=True)
 IDX_CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 
 
+def put(path: Path, content: bytes) -> Path:
+    """Make a file anew; to write over an old one takes some systems a hundred times as long."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+    return path
+
+
 def idx(array: np.ndarray[Any, Any]) -> bytes:
     """The IDX file of an array, as LeCun describes it: magic number, sizes, numbers, all big-endian."""
     code = IDX_CODES[array.dtype.str[1:]]
@@ -32,7 +39,7 @@ def idx_folder(folder: Path, **parts: bytes) -> Path:
     folder.mkdir(exist_ok=True)
     for name, content in parts.items():
         part, kind = name.split("_")
-        (folder / f"{part}-{kind}-idx{3 if kind == 'images' else 1}-ubyte").write_bytes(content)
+        put(folder / f"{part}-{kind}-idx{3 if kind == 'images' else 1}-ubyte", content)
     return folder
 
 

@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from mlpcli import files
 from mlpcli.datasets.idx import read_folder, read_idx
 from mlpcli.errors import DataError
-from tests.datasets.formats import IDX_CODES, damaged, idx, idx_folder, many, some, table_or_error
+from tests.datasets.formats import IDX_CODES, damaged, idx, idx_folder, many, put, some, table_or_error
 
 X = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8)
 Y = np.array([2, 0, 1], np.uint8)
@@ -75,20 +75,17 @@ def test_every_element_type_is_read(kind: str, ending: str, tmp_path: Path) -> N
     )
 )
 def test_what_was_written_is_read(place: Path, array: np.ndarray) -> None:
-    for path, content in {place / "file": idx(array), place / "file.gz": gzip.compress(idx(array))}.items():
-        path.write_bytes(content)
-        np.testing.assert_array_equal(read_idx(path), array, strict=True)
+    for name, content in {"file": idx(array), "file.gz": gzip.compress(idx(array))}.items():
+        np.testing.assert_array_equal(read_idx(put(place / name, content)), array, strict=True)
 
 
 @many
 @given(damaged(idx(X)), st.booleans())
 def test_damaged_images_give_a_table_or_a_sentence(place: Path, content: bytes, packed: bool) -> None:
-    for path in place.iterdir():
-        path.unlink()
-    idx_folder(place, train_labels=idx(Y))
+    folder = idx_folder(place / ("packed" if packed else "plain"), train_labels=idx(Y))
     name = "train-images-idx3-ubyte" + (".gz" if packed else "")
-    (place / name).write_bytes(gzip.compress(content) if packed else content)
-    table_or_error(lambda: read_folder(place), place)
+    put(folder / name, gzip.compress(content) if packed else content)
+    table_or_error(lambda: read_folder(folder), folder)
 
 
 @many
@@ -102,7 +99,7 @@ def test_damaged_labels_give_a_table_or_a_sentence(place: Path, content: bytes) 
 @given(damaged(gzip.compress(idx(X), mtime=0)))
 def test_a_damaged_gzip_file_gives_a_table_or_a_sentence(place: Path, content: bytes) -> None:
     folder = idx_folder(place / "gzip", train_labels=idx(Y))
-    (folder / "train-images-idx3-ubyte.gz").write_bytes(content)
+    put(folder / "train-images-idx3-ubyte.gz", content)
     table_or_error(lambda: read_folder(folder), folder)
 
 
@@ -131,8 +128,6 @@ MAGIC = b"\x00\x00\x08\x03"
 def test_what_is_no_whole_idx_file_is_refused(content: bytes, said: str, name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    if name.endswith(".gz") and said.startswith("claims 765"):
-        said = "claims 765.6 KiB of data, more than the file can hold"
     with pytest.raises(DataError) as caught:
         read_idx(path)
     assert str(caught.value).startswith(f"{path}: {said}")
@@ -152,7 +147,7 @@ def test_a_flipped_bit_in_a_gzip_file_is_noticed(tmp_path: Path) -> None:
     content = bytearray(gzip.compress(idx(X), compresslevel=0))
     content[100] ^= 1
     (tmp_path / "file.gz").write_bytes(content)
-    with pytest.raises(DataError, match="is not a whole gzip file .CRC check failed"):
+    with pytest.raises(DataError, match=r"is not a whole gzip file \(CRC check failed"):
         read_idx(tmp_path / "file.gz")
 
 
@@ -204,8 +199,6 @@ def test_what_lies_in_a_files_place_is_named(make: Any, said: str, name: str, tm
     make(tmp_path / name)
     with pytest.raises(DataError) as caught:
         read_folder(tmp_path)
-    if make is Path.touch and name.endswith(".gz"):
-        said = "is not"
     assert str(caught.value).startswith(f"{tmp_path / name}: {said}")
 
 

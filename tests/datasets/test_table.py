@@ -206,6 +206,7 @@ def test_the_fingerprint_tells_contents_apart_and_only_contents() -> None:
         (table("data", X[:2], Y[:2]),),
         (with_test(rows, other),),
         (with_test(rows, rows),),
+        (rows, rows),
         (rows, with_test(rows, rows)),
     ]
     assert len({fingerprint(*each) for each in tables}) == len(tables)
