@@ -59,7 +59,7 @@ class Optimizer(Section):
     nesterov: bool = Field(True, description="look ahead, with `momentum`")
     beta1: float = Field(0.9, ge=0, lt=1, description="`adam`: decay of the first moment")
     beta2: float = Field(0.999, ge=0, lt=1, description="`adam`: decay of the second moment")
-    epsilon: float = Field(1e-8, gt=0, description="`adam`: added to the root")
+    epsilon: float = Field(1e-8, ge=1e-16, description="`adam`: added to the root")
     weight_decay: float = Field(0.0, ge=0, description="decoupled: weights shrink by lr times this, each step")
 
     @model_validator(mode="before")

@@ -132,8 +132,8 @@ def _read_header(where: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, 
         raise
     except Exception as error:  # the header is Python text, whose parsers fail in many ways
         raise DataError(f"{where} has no readable .npy header. Write it again with numpy.savez.") from error
-    if any(length < 0 for length in header[0]):
-        raise DataError(f"{where} claims a negative length.")
+    if any(isinstance(length, bool) or length < 0 for length in header[0]):
+        raise DataError(f"{where} claims a length that is not a number from 0 on. Write it again with numpy.savez.")
     return header
 
 

@@ -99,7 +99,8 @@ REASONS: dict[int, StopReason] = {signal.SIGINT: "interrupted", signal.SIGTERM: 
 class Signals:
     """Turns the first Ctrl-C or SIGTERM into a reason to stop; the second one ends the process at once.
 
-    A context manager: signals are watched inside it, and as they were before after it.
+    A context manager: signals are watched inside it, and as they were before after it. One that
+    the process was started to ignore stays ignored.
     """
 
     def __init__(self, tell: Callable[[str], object]) -> None:
@@ -109,7 +110,8 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self._caught) for number in REASONS}
+            heard = [number for number in REASONS if signal.getsignal(number) is not signal.SIG_IGN]
+            self.before = {number: signal.signal(number, self._caught) for number in heard}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -106,12 +106,12 @@ def constant(progress: float) -> float:
 
 
 def linear(progress: float) -> float:
-    """The learning rate falls on a straight line to 0 at the last step."""
+    """The learning rate falls on a straight line, to reach 0 when the last step is done."""
     return 1 - progress
 
 
 def cosine(progress: float) -> float:
-    """The learning rate falls along half a cosine to 0 at the last step (Loshchilov and Hutter 2017)."""
+    """The learning rate falls along half a cosine, to reach 0 at the end (Loshchilov and Hutter 2017)."""
     return (1 + math.cos(math.pi * progress)) / 2
 
 

@@ -87,14 +87,15 @@ class Stepper:
     def step(self) -> tuple[int, float]:
         """Take the next step; returns its number of rows and their mean loss before it.
 
-        Where that loss is not finite, nothing is changed.
+        Where that loss is not finite, the weights stay as they are.
         """
         state, settings = self.state, self.config.network
         self.lr = self._rate(state.batch)
         places = state.order[state.batch * self.B : (state.batch + 1) * self.B]
         ws, grad = (self.ws, self.grad) if len(places) == self.B else self.short
         labels = self.feed.fill(places, ws.x)
-        ws.x *= self.input_mask(state.dropout, len(places))
+        if settings.input_dropout:
+            ws.x *= self.input_mask(state.dropout, len(places))
         r = self.hidden_mask(state.dropout, len(places))
         forward(state.network, ws.x, r, ws)
         loss = mean_loss(labels, ws)

@@ -25,7 +25,7 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache for the whole test run, empty at its start; tests of the cache itself set their own."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["MLPCLI_CACHE"] = str(folder)
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+    for name in ("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "COLUMNS", "LINES", "PYTHONUNBUFFERED"):
         os.environ.pop(name, None)
     return folder
 

@@ -331,6 +331,15 @@ def test_numbers_are_written_for_people() -> None:
     assert (count(1, "row"), count(1797, "row"), count(2, "class", "classes")) == ("1 row", "1,797 rows", "2 classes")
 
 
+def test_off_a_terminal_the_width_is_always_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns in ("20", "300"):
+        monkeypatch.setenv("COLUMNS", columns)
+        console().print("x" * 121)
+    assert capsys.readouterr().out == ("x" * 120 + "\nx\n") * 2
+
+
 def test_a_sentence_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     text = "[bold]:cat: " + "long " * 50 + "[/nothing]"
     say(console(stderr=True), text)

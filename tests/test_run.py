@@ -290,10 +290,14 @@ def test_a_signal_in_the_middle_ends_cleanly_with_the_best_model(
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # also where the tests run in the background
     )
-    wait_for_epochs(tmp_path / "run", process)
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=60)
+    try:
+        wait_for_epochs(tmp_path / "run", process)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == code, stderr
     assert "Traceback" not in stderr
     assert "Stopping after this batch." in stderr
