@@ -59,7 +59,7 @@ class Optimizer(Section):
     nesterov: bool = Field(True, description="look ahead, with `momentum`")
     beta1: float = Field(0.9, ge=0, lt=1, description="`adam`: decay of the first moment")
     beta2: float = Field(0.999, ge=0, lt=1, description="`adam`: decay of the second moment")
-    epsilon: float = Field(1e-8, ge=1e-16, description="`adam`: added to the root")
+    epsilon: float = Field(1e-8, ge=1e-30, description="`adam`: added to the root")
     weight_decay: float = Field(0.0, ge=0, description="decoupled: weights shrink by lr times this, each step")
 
     @model_validator(mode="before")
@@ -86,7 +86,7 @@ class Config(Section):
     training: Training = Training()
 
 
-def keys() -> Iterator[tuple[str, FieldInfo]]:
+def every_key() -> Iterator[tuple[str, FieldInfo]]:
     """Every key, dotted as in `data.source`, with what is known of it."""
     for name, field in Config.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
@@ -145,7 +145,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _sections() -> set[str]:
-    return {key.split(".")[0] for key, _ in keys() if "." in key}
+    return {key.split(".")[0] for key, _ in every_key() if "." in key}
 
 
 def _flatten(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -168,7 +168,7 @@ def _key_value(text: str) -> tuple[str, Any]:
 
 
 def _must_be_known(key: str, origin: str) -> None:
-    known = [name for name, _ in keys()]
+    known = [name for name, _ in every_key()]
     if key in _sections():
         inside = ", ".join(name for name in known if name.startswith(f"{key}."))
         raise ConfigError(f"{origin}: {key} is a section, not a setting. Its keys are {inside}.")
@@ -188,7 +188,7 @@ def _validate(values: dict[str, tuple[Any, str]]) -> Config:
     try:
         return Config.model_validate(nested)
     except ValidationError as error:
-        fields = dict(keys())
+        fields = dict(every_key())
         bad = [".".join(map(str, problem["loc"][:2])) for problem in error.errors()]
         key = next(key for key in bad if key in fields)
         value, origin = values[key]

@@ -12,10 +12,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.config import LEARNING_RATES, Config, allowed, keys, load, to_toml, with_values
+from mlpcli.config import LEARNING_RATES, Config, allowed, every_key, load, to_toml, with_values
 from mlpcli.errors import ConfigError
 
-KEYS = dict(keys())
+KEYS = dict(every_key())
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
 OTHER = {  # for each key a value, in TOML, that is not its default
     "seed": "7",

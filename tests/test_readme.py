@@ -84,7 +84,7 @@ def test_the_code_in_the_readme_scores_a_model_as_eval_does(
 
 
 def test_the_table_of_keys_is_the_configurations_own() -> None:
-    for key, field in config.keys():
+    for key, field in config.every_key():
         default = "by rule" if key == "optimizer.lr" else json.dumps(field.default)
         row = f"| `{key}` | {config.allowed(field)} | {default} | {field.description} |"
         assert row in README, row

@@ -19,7 +19,7 @@ from mlpcli.events import EpochDone, Event, StopReason
 from mlpcli.run import Plan, Result
 from tests.conftest import SMALL, Command, Run, write_csv
 
-KEYS = dict(config.keys())
+KEYS = dict(config.every_key())
 QUICK = ("network.hidden=8", "training.epochs=2")
 LATE_DIVERGENCE = (  # the learning rate rises by the epoch; after a few it is too high for this network
     *("network.activation=identity", "network.dropout=0", "network.input_dropout=0", "network.max_norm=0"),
