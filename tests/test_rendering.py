@@ -129,7 +129,7 @@ def test_eval_on_a_terminal_shows_classes_confusion_and_mistakes(columns: int, d
     assert any(re.match(r"9 +36( +[\d.]{6}){3}", line) for line in lines)
     assert any(re.match(r"9 ( +[\d·]+){10}$", line) for line in lines)
     assert any(re.match(r"▀{8}  ▀{8}", line) for line in lines)
-    assert any(re.match(r"\d, not \d", line) for line in lines)
+    assert any(re.match(r"\d → \d", line) for line in lines)
     assert COLOUR.search(sent)
     assert max(map(cell_len, lines)) <= columns
 
@@ -212,7 +212,7 @@ def test_the_worst_mistakes_are_drawn_worst_first(terminal: Callable[..., Consol
     text = printed(terminal(80), show_evaluation, an_evaluation(labels, guesses, ["no", "yes"], (3, 5)))
     drawn = text[text.index("worst mistakes") :].splitlines()
     assert drawn[1].split() == drawn[2].split() == ["▀▀▀▀▀"] * 2
-    assert re.split(r"  +", drawn[3].strip()) == ["yes, not no", "no, not yes"]
+    assert re.split(r"  +", drawn[3].strip()) == ["yes → no", "no → yes"]
     assert re.split(r"  +", drawn[4].strip()) == ["90.00 %", "63.33 %"]
 
 

@@ -1,7 +1,7 @@
 """The two consoles, results on stdout and messages on stderr, and the ways numbers are written."""
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 
@@ -34,9 +34,9 @@ def say(out: Console, text: str) -> None:
 
 def framed(out: Console, content: RenderableType, title: str) -> RenderableType:
     """The content under its title, in a frame on a terminal."""
-    return (
-        Panel(content, title=title, title_align="left", box=box.ROUNDED, expand=False) if out.is_terminal else content
-    )
+    if not out.is_terminal:
+        return Group(title, content)
+    return Panel(content, title=title, title_align="left", box=box.ROUNDED, expand=False)
 
 
 def grid(rows: list[tuple[str, str]]) -> Table:

@@ -91,7 +91,7 @@ def _show_worst(out: Console, result: Evaluation) -> None:
     worst = result.scores.worst(WORST)
     if not image or not len(worst) or image[1] + 2 > out.width:
         return
-    out.print("\nworst mistakes: the label, the guess and its confidence", style="italic")
+    out.print("\nworst mistakes: label → guess, and its confidence", style="italic")
     out.print(Columns(list(_drawings(result, worst, image)), padding=(0, 2)))
 
 
@@ -99,7 +99,7 @@ def _drawings(result: Evaluation, worst: NDArray[np.intp], image: tuple[int, int
     rows, scores, classes = result.rows, result.scores, result.model.classes
     for place in worst:
         label, guess = classes[scores.labels[place]], classes[scores.predicted[place]]
-        caption = f"{label}, not {guess}\n{percent(float(scores.confidence[place]))}"
+        caption = f"{label} → {guess}\n{percent(float(scores.confidence[place]))}"
         picture = half_blocks(rows.x[rows.index[place]].reshape(image))
         yield picture.append("\n" + caption)
 
