@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from mlpcli import __version__
-from mlpcli.errors import MlpcliError
+from mlpcli.errors import ConfigError, MlpcliError
 
 app = typer.Typer(
     name="mlpcli",
@@ -24,7 +24,7 @@ app = typer.Typer(
     context_settings={"default_map": {"help": False}},  # or typer imports pydantic to see that None is not True
 )
 BROKEN_PIPE = 141  # what a shell reports of a command that SIGPIPE ended
-STOPPED_BY = {"interrupted": 130, "terminated": 143}
+INTERRUPTED = 130
 
 
 def _show_version(wanted: bool) -> None:
@@ -53,7 +53,7 @@ def _boundary(as_json: bool) -> Iterator[None]:
         said = "there is not enough memory. Lower network.hidden or training.batch_size, or use fewer rows."
         raise typer.Exit(_told(said, 2, as_json)) from error
     except KeyboardInterrupt as error:
-        raise typer.Exit(_told("stopped.", STOPPED_BY["interrupted"], as_json)) from error
+        raise typer.Exit(_told("stopped.", INTERRUPTED, as_json)) from error
     except OSError as error:  # only a stream's: the library says its own in sentences
         raise typer.Exit(_cut_off(error)) from error
 
@@ -118,7 +118,7 @@ def train(
     with _boundary(as_json):
         from mlpcli import config as configuration
         from mlpcli import run
-        from mlpcli.observers import Signals
+        from mlpcli.observers import EXIT_CODES, Signals
         from mlpcli.rendering.console import console, say
         from mlpcli.rendering.train import Screen, show_plan, show_result
 
@@ -133,8 +133,8 @@ def train(
         with Screen(messages) as screen, Signals(lambda text: say(messages, text)) as signals:
             result = run.execute(plan, [screen, signals])
         _print_json(result.document()) if as_json else show_result(results, result)
-        if result.stopped in STOPPED_BY:
-            raise typer.Exit(STOPPED_BY[result.stopped])
+        if result.stopped in EXIT_CODES:
+            raise typer.Exit(EXIT_CODES[result.stopped])
 
 
 @app.command("eval")
@@ -146,7 +146,7 @@ def evaluate(
         typer.Option(help="Which of the run's own rows; test if not given."),
     ] = None,
     min_accuracy: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Exit with code 1 if the accuracy is lower.")
+        float | None, typer.Option(help="Exit with code 1 if the accuracy, from 0 to 1, is lower.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON document.")] = False,
 ) -> None:
@@ -157,6 +157,8 @@ def evaluate(
         from mlpcli.rendering.evaluation import show_evaluation
 
         messages = console(stderr=True)
+        if min_accuracy is not None and not 0 <= min_accuracy <= 1:
+            raise ConfigError(f"--min-accuracy {min_accuracy:g} is refused; it must be from 0 to 1, as 0.98 for 98 %.")
         result = scoring.evaluate(model, data, split, lambda text: say(messages, text))
         _print_json(result.document()) if as_json else show_evaluation(console(), result)
         if min_accuracy is not None and result.scores.accuracy < min_accuracy:

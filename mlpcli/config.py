@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
@@ -41,7 +40,9 @@ class Net(Section):
     """The network."""
 
     hidden: int = Field(256, ge=1, le=2**24, description="hidden units H")
-    activation: Literal["relu", "tanh", "logistic", "identity"] = Field("relu", description="φ")
+    activation: Literal["relu", "tanh", "logistic", "identity"] = Field(
+        "relu", description="φ; `logistic` is the sigmoid"
+    )
     dropout: float = Field(0.5, ge=0, lt=1, description="probability of dropping a hidden unit")
     input_dropout: float = Field(0.1, ge=0, lt=1, description="probability of dropping an input")
     l2: float = Field(0.0, ge=0, description="λ of the penalty λ/2 (‖W1‖² + ‖W2‖²)")
@@ -109,9 +110,9 @@ def _allowed(kind: Any, metadata: list[Any]) -> str:
     if get_args(kind):
         return ", or ".join(_allowed(part, []) for part in get_args(kind))
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    bounds = [(Gt, "gt", "above"), (Ge, "ge", "at least"), (Lt, "lt", "below"), (Le, "le", "at most")]
-    words = [f"{word} {getattr(m, name):,}" for kind_, name, word in bounds for m in metadata if isinstance(m, kind_)]
-    words += ["not empty" for m in metadata if isinstance(m, MinLen)]
+    bounds = [("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most")]
+    words = [f"{word} {getattr(m, name):,}" for name, word in bounds for m in metadata if hasattr(m, name)]
+    words += ["not empty" for m in metadata if hasattr(m, "min_length")]
     return ", ".join([names[kind], *words])
 
 
@@ -121,8 +122,11 @@ def load(file: Path | None, flags: dict[str, Any], sets: list[str]) -> Config:
     Raises ConfigError naming where the value came from, the key, the value and what is allowed.
     """
     values = {key: (value, str(file)) for key, value in _read(file).items()} if file else {}
-    values |= {key: (value, _flag(key)) for key, value in flags.items()}
-    values |= {key: (value, "--set") for key, value in map(_key_value, sets)}
+    over = {key: (value, _flag(key)) for key, value in flags.items()}
+    over |= {key: (value, "--set") for key, value in map(_key_value, sets)}
+    if "optimizer.name" in over and over["optimizer.name"][0] != values.get("optimizer.name", ("momentum",))[0]:
+        values.pop("optimizer.lr", None)  # a learning rate is one rule's own
+    values |= over
     for key, (_, origin) in values.items():
         _must_be_known(key, origin)
     return _validate(values)
@@ -133,7 +137,9 @@ def _flag(key: str) -> str:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    hint = f" To train on a data set, write --data {file}." if file.suffix != ".toml" else ""
+    hint = f" To train on a data set, write --data {file}" if file.suffix != ".toml" else ""
+    if (file / "config.toml").is_file():
+        hint = f" To replay that run, write {file / 'config.toml'}"
     try:
         return dict(_flatten(tomllib.loads(file.read_text(encoding="utf-8-sig")), ""))
     except FileNotFoundError as error:
@@ -141,7 +147,9 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read as a configuration: {error.strerror}.{hint}") from error
     except (ValueError, RecursionError) as error:  # bad TOML, not UTF-8, or a number of too many digits
-        raise ConfigError(f"{file}: is not a TOML file: {error}.{hint}") from error
+        raise ConfigError(
+            f"{file}: is not a TOML file: {error}. Text needs quotes, and each key stands once.{hint}"
+        ) from error
 
 
 def _sections() -> set[str]:
@@ -193,7 +201,17 @@ def _validate(values: dict[str, tuple[Any, str]]) -> Config:
         key = next(key for key in bad if key in fields)
         value, origin = values[key]
         said = f"{origin}: {key} = {_as_toml(value)} is refused; it must be {allowed(fields[key])}."
-        raise ConfigError(said) from error
+        raise ConfigError(said + _as_written(key, value, fields[key])) from error
+
+
+def _as_written(key: str, value: Any, field: FieldInfo) -> str:
+    """How to write a value that TOML takes for another type than was meant, or ''."""
+    if not isinstance(value, str):
+        return f" Write --set '{key}=\"{value}\"' for that text." if allowed(field).startswith("a text") else ""
+    try:
+        return f" In TOML, write {float(value)!r}."
+    except ValueError:
+        return f" In TOML, write {value.lower()}." if value.lower() in ("true", "false") else ""
 
 
 def _as_toml(value: Any) -> str:

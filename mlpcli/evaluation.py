@@ -95,7 +95,7 @@ def score(network: Network, batches: Iterable[tuple[Floats, Labels]], ws: Worksp
         forward(network, x, 1.0, cut)
         total += float(loss_by_row(batch_labels, cut).sum(dtype=np.float64))
         labels.append(batch_labels)
-        predicted.append(cut.p.argmax(axis=1))
+        predicted.append(cut.z.argmax(axis=1))
         confidence.append(cut.p.max(axis=1))
     truth = np.concatenate(labels)
     return Scores(total / len(truth), truth, np.concatenate(predicted), np.concatenate(confidence), network.shape.K)

@@ -4,12 +4,13 @@ import errno
 import math
 import os
 import stat
+import sys
 import tempfile
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from gzip import GzipFile
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -25,7 +26,18 @@ MOST_DEFLATE = 1032  # deflate cannot shrink anything further than this, so a la
 
 
 def available_memory() -> int:
-    """Bytes that could be allocated now without swapping, as far as the system tells."""
+    """Bytes that could be allocated now without swapping, as far as the system and a container's limit tell."""
+    return min(_free_memory(), _container_memory())
+
+
+def _container_memory() -> int:
+    try:
+        return int(Path("/sys/fs/cgroup/memory.max").read_text("ascii"))
+    except (OSError, ValueError):  # not in a container, or without a limit
+        return sys.maxsize
+
+
+def _free_memory() -> int:
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -97,7 +109,7 @@ def read_npz(path: Path) -> dict[str, Raw]:
                 must_fit(path, sum(member.file_size for member in members))
                 return {m.filename.removesuffix(".npy"): _read_member(path, archive, m) for m in members}
         except (*DAMAGE, RuntimeError, ValueError, OverflowError) as error:
-            raise DataError(f"{path}: is not a whole .npz file ({error}). Write it again with numpy.savez.") from error
+            raise DataError(f"{path}: is not a whole .npz file ({error}).") from error
 
 
 def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Raw:
@@ -191,6 +203,20 @@ def make_folder(path: Path, new: bool = False) -> None:
         path.mkdir(parents=True, exist_ok=not new)
     except OSError as error:
         raise OutputError(f"{path}: cannot be made: {reason(error)}.") from error
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder, if it is there and empty."""
+    with suppress(OSError):
+        path.rmdir()
+
+
+def move(path: Path, to: Path) -> None:
+    """Give a file another name, at once; raises OutputError with the system's reason."""
+    try:
+        os.replace(path, to)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be moved to {to}: {reason(error)}.") from error
 
 
 def remove(paths: list[Path]) -> None:

@@ -43,6 +43,13 @@ class Model:
                 return height, width
         return None
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The features' names in their order, where the header says them."""
+        names = self.header.get("columns")
+        known = isinstance(names, list) and len(names) == self.network.shape.D
+        return tuple(map(str, names)) if known else ()  # type: ignore[arg-type]
+
 
 def save(path: Path, model: Model) -> None:
     """Write the model, whole or not at all; equal models give equal bytes."""
@@ -58,7 +65,7 @@ def load(path: Path) -> Model:
     try:
         arrays = read_npz(path)
     except DataError as error:
-        raise ModelError(str(error)) from error
+        raise ModelError(f"{error} It is no model that mlpcli train wrote, or it is damaged.") from error
     header = _header(path, arrays)
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:

@@ -93,11 +93,16 @@ class MetricsLog:
         }
 
 
-REASONS: dict[int, StopReason] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+REASONS: dict[int, StopReason] = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "terminated",
+}
+EXIT_CODES: dict[StopReason, int] = {"interrupted": 130, "terminated": 143}
 
 
 class Signals:
-    """Turns the first Ctrl-C or SIGTERM into a reason to stop; the second one ends the process at once.
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a reason to stop; a second one ends the process, a third at once.
 
     A context manager: signals are watched inside it, and as they were before after it. One that
     the process was started to ignore stays ignored.
@@ -106,6 +111,7 @@ class Signals:
     def __init__(self, tell: Callable[[str], object]) -> None:
         self.tell = tell
         self.reason: StopReason | None = None
+        self.told = False
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -119,11 +125,15 @@ class Signals:
             signal.signal(number, handler)
 
     def __call__(self, event: Event) -> StopReason | None:
-        """The reason to stop, once a signal has come."""
+        """The reason to stop, once a signal has come; it is said here, since a handler had better not print."""
+        if self.reason and not self.told:
+            self.told = True
+            self.tell("Stopping. Press Ctrl-C again to stop at once and lose the run.")
         return self.reason
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
+        if self.reason:
+            for each in self.before:
+                signal.signal(each, signal.SIG_DFL)
+            raise SystemExit(EXIT_CODES[REASONS[number]])
         self.reason = REASONS[number]
-        for each in self.before:
-            signal.signal(each, signal.SIG_DFL)
-        self.tell("Stopping after this batch. Press Ctrl-C again to stop at once and lose the run.")

@@ -14,7 +14,7 @@ import numpy as np
 from mlpcli import __version__
 from mlpcli.arrays import Shape
 from mlpcli.config import Config, Data, to_toml, with_values
-from mlpcli.datasets.dataset import SCORED_TOGETHER, Dataset, score_rows
+from mlpcli.datasets.dataset import SCORED_TOGETHER, Dataset, Rows, Scorer
 from mlpcli.datasets.load import is_path, short_name
 from mlpcli.datasets.load import load as load_dataset
 from mlpcli.datasets.named import Tell
@@ -25,7 +25,7 @@ from mlpcli.files import available_memory, size, write_text
 from mlpcli.modelfile import Model, save
 from mlpcli.observers import BestModel, EarlyStopping, MetricsLog, Observer, drive
 from mlpcli.optimizers import RULES
-from mlpcli.runfolder import check_place, default_folder, make_place
+from mlpcli.runfolder import check_place, claim, default_folder, forget_former, former
 from mlpcli.training import Streams, TrainingState, new_state, streams, train
 
 SCHEMA = 1
@@ -42,6 +42,7 @@ class Plan:
     memory: int
     folder: Path
     named: bool  # whether the user chose the folder
+    overwrite: bool
 
     @property
     def batches(self) -> int:
@@ -135,7 +136,7 @@ def prepare(config: Config, out: Path | None, overwrite: bool, tell: Tell) -> Pl
             f"network.hidden = {shape.H:,} with {shape.D:,} features and {shape.K:,} classes needs {size(memory)} "
             f"of memory, and {size(available_memory())} is free. Lower network.hidden or training.batch_size."
         )
-    return Plan(config, data, seeds, shape, memory, folder, out is not None)
+    return Plan(config, data, seeds, shape, memory, folder, out is not None, overwrite)
 
 
 def _absolute_paths(settings: Data) -> dict[str, str]:
@@ -161,19 +162,21 @@ def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
     Raises DivergedError, after the best weights so far have been written.
     """
     began = time.perf_counter()
-    plan = replace(plan, folder=make_place(plan.folder, plan.named))
+    plan = replace(plan, folder=claim(plan.folder, plan.named, plan.overwrite))
     write_text(plan.folder / "config.toml", to_toml(plan.config))
     state = new_state(plan.config, plan.shape, plan.streams)
     best = BestModel(state.network)
     log, patience = MetricsLog(plan.folder / "metrics.jsonl"), EarlyStopping(plan.config.training.patience)
     try:
         stopped = drive(train(state, plan.data, plan.config), [best, log, patience, *observers])
-    except BaseException:
+    except (Exception, KeyboardInterrupt):
         if best.epoch:
             _finish(plan, state, best, "interrupted", began)
         raise
     if stopped.reason == "diverged" and not best.epoch:
-        raise DivergedError(f"{stopped.sentence} No epoch was finished, so no model was kept.")
+        kept = former(plan.folder)
+        there = f" The run that was there before is in {kept}." if kept.exists() else ""
+        raise DivergedError(f"{stopped.sentence} No epoch was finished, so no model was kept.{there}")
     result = _finish(plan, state, best, stopped.reason, began)
     if stopped.reason == "diverged":
         raise DivergedError(f"{stopped.sentence} The best model, of epoch {best.epoch}, is in {plan.folder}.")
@@ -181,22 +184,30 @@ def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
 
 
 def _finish(plan: Plan, state: TrainingState, best: BestModel, reason: StopReason, began: float) -> Result:
+    """Score the best weights and write them; the model first, before the many training rows are scored."""
     best.restore()
-    scores = {part: score_rows(state.network, plan.data.scaling, rows) for part, rows in plan.data.parts.items()}
+
+    def scored(rows: Rows) -> Scores:
+        return Scorer(state.network, plan.data.scaling, rows).score()
+
+    held_out = {"validation": scored(plan.data.validation), "test": scored(plan.data.test)}
+    save(plan.folder / "model.npz", Model(state.network, plan.data.scaling, _header(plan, best.epoch, held_out)))
+    scores = {"train": scored(plan.data.train)} | held_out
     result = Result(plan, reason, state.epoch, best.epoch, scores, time.perf_counter() - began)
-    save(plan.folder / "model.npz", Model(state.network, plan.data.scaling, _header(result)))
     write_text(plan.folder / "result.json", json.dumps(result.document(), indent=2) + "\n")
+    forget_former(plan.folder)
     return result
 
 
-def _header(result: Result) -> dict[str, Any]:
-    data, image = result.plan.data, result.plan.data.image
+def _header(plan: Plan, best_epoch: int, held_out: dict[str, Scores]) -> dict[str, Any]:
+    data = plan.data
     return {
         "classes": list(data.classes),
-        "image": list(image) if image else None,
-        "config": result.plan.config.model_dump(),
+        "columns": list(data.columns),
+        "image": list(data.image) if data.image else None,
+        "config": plan.config.model_dump(),
         "data_sha256": data.sha256,
-        "best_epoch": result.best_epoch,
-        "scores": {part: brief(result.scores[part]) for part in ("validation", "test")},
+        "best_epoch": best_epoch,
+        "scores": {part: brief(scores) for part, scores in held_out.items()},
         "versions": versions(),
     }

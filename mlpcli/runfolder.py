@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from mlpcli.errors import ModelError, OutputError
-from mlpcli.files import make_folder, reason, remove
+from mlpcli.files import make_folder, move, reason, remove, remove_folder
 
 FILES = ("config.toml", "metrics.jsonl", "model.npz", "result.json")
 
@@ -44,23 +44,45 @@ def _check_existing(folder: Path, overwrite: bool) -> None:
     if not folder.is_dir():
         raise OutputError(f"{folder}: is not a folder. Choose another place with --out.")
     held = sorted(os.listdir(folder))
-    foreign = [name for name in held if name not in FILES]
+    foreign = [name for name in held if not _of_a_run(name)]
     if foreign:
         raise OutputError(f"{folder}: holds {foreign[0]}, which is no part of a run. Choose another folder with --out.")
     if held and not overwrite:
         raise OutputError(f"{folder}: already holds a run. Add --overwrite to replace it, or choose another folder.")
 
 
-def make_place(folder: Path, named: bool) -> Path:
-    """Make the folder, empty of any former run, and return it.
+def _of_a_run(name: str) -> bool:
+    """Whether a run writes a file of that name, or left it half-written when it was killed."""
+    return name in FILES or any(name.startswith(f".{file}.") and name.endswith(".part") for file in FILES)
+
+
+def claim(folder: Path, named: bool, overwrite: bool) -> Path:
+    """Make the folder ready for a run and return it; a former run in it is set aside, not lost.
 
     One that was not `named` by the user gets another number where another run has taken it meanwhile.
     """
     if not named:
         folder = _untaken(folder)
     make_folder(folder, new=not named)
-    remove([folder / name for name in FILES])
+    check_place(folder, overwrite)  # again: loading the data may have taken minutes
+    if (folder / "model.npz").exists():
+        forget_former(folder)
+        make_folder(former(folder))
+        for name in filter(FILES.__contains__, os.listdir(folder)):
+            move(folder / name, former(folder) / name)
+    remove([folder / name for name in os.listdir(folder)])
     return folder
+
+
+def former(folder: Path) -> Path:
+    """Where a run that is being replaced is kept until the new one has a model."""
+    return folder.absolute().with_name(folder.absolute().name + ".former")
+
+
+def forget_former(folder: Path) -> None:
+    """Delete the run that was replaced."""
+    remove([former(folder) / name for name in FILES])
+    remove_folder(former(folder))
 
 
 def model_path(path: Path) -> Path:

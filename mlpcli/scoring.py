@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import Rows, all_rows, score_rows
+from mlpcli.datasets.dataset import Rows, Scorer, all_rows
 from mlpcli.datasets.load import load as load_dataset
 from mlpcli.datasets.load import read
 from mlpcli.datasets.named import Tell
+from mlpcli.datasets.table import arranged, fingerprint
 from mlpcli.errors import DataError, ModelError
 from mlpcli.evaluation import Scores, by_class
 from mlpcli.modelfile import Model, load
@@ -60,7 +61,7 @@ def evaluate(path: Path, source: str | None, split: str | None, tell: Tell) -> E
         name, part, rows = _other_rows(model, source, tell)
     else:
         raise DataError("--split is for the rows of the model's own run; leave it out where --data names other rows.")
-    scores = score_rows(model.network, model.scaling, rows)
+    scores = Scorer(model.network, model.scaling, rows).score()
     if not math.isfinite(scores.loss):
         raise DataError(f"{name}: the loss of {path} on these rows is {scores.loss}: the model or the rows are no use.")
     return Evaluation(path, model, name, part, rows, scores)
@@ -80,27 +81,26 @@ def _own_rows(path: Path, model: Model, split: str, tell: Tell) -> tuple[str, st
     if not config:
         raise ModelError(f"{path}: its header does not say what it was trained on. Name the data with --data.")
     settings, stream = config.data, streams(config.seed).split
-    data = load_dataset(settings.source, stream, **settings.model_dump(exclude={"source"}), tell=tell)
+    try:
+        data = load_dataset(settings.source, stream, **settings.model_dump(exclude={"source"}), tell=tell)
+    except DataError as error:
+        raise DataError(f"{error} Or name the rows to score with --data.") from error
     if (data.sha256, data.classes) != (model.header.get("data_sha256"), model.classes):
         raise DataError(
-            f"{settings.source}: has changed since {path} was trained on it, so its held-out rows are not known. "
-            "Name the rows to score with --data."
+            f"{settings.source}: has changed since {path} was trained on it, or the files of its validation or test "
+            "rows have, so the rows that were held out are not known. Name the rows to score with --data."
         )
-    _check_width(model, settings.source, data.features)
-    return settings.source, split, data.parts[split]
+    if data.features != model.network.shape.D:
+        raise ModelError(f"{path}: takes {model.network.shape.D:,} features, and its own data has {data.features:,}.")
+    own = getattr(settings, split, None)
+    return own if isinstance(own, str) else settings.source, split, data.parts[split]
 
 
 def _other_rows(model: Model, source: str, tell: Tell) -> tuple[str, str, Rows]:
     """The source's own test rows, or all its rows where it has none."""
     config = _config(model)
     table = read(source, config.data.target if config else "", tell)
-    _check_width(model, source, table.x.shape[1])
-    return absolute(source), "test" if table.test else "all", all_rows(table.held_out, model.classes, "the model")
-
-
-def _check_width(model: Model, source: str, features: int) -> None:
-    if features != model.network.shape.D:
-        raise DataError(
-            f"{source}: has {features:,} features, and the model takes {model.network.shape.D:,}. "
-            "Score a model on data like that it was trained on."
-        )
+    if not table.test and fingerprint(table) == model.header.get("data_sha256"):
+        tell("Most of these rows are those that the model was trained on: leave out --data to score the others.")
+    rows = arranged(table.held_out, model.columns, model.network.shape.D, "the model")
+    return absolute(source), "test" if table.test else "all", all_rows(rows, model.classes, "the model")

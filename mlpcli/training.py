@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from mlpcli.arrays import Floats, Index, Shape
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import Dataset, Feed, score_rows
+from mlpcli.datasets.dataset import Dataset, Feed, Scorer
 from mlpcli.dropout import Masks, draw_nothing_dropped
 from mlpcli.evaluation import Scores
 from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped, StopReason
@@ -117,14 +117,13 @@ def train(state: TrainingState, data: Dataset, config: Config) -> Events:
     Yields Started, then BatchDone for each batch and EpochDone for each epoch, then Stopped.
     The state is whole at every yield.
     """
-    stepper = Stepper(state, data, config)
+    stepper, checker = Stepper(state, data, config), Scorer(state.network, data.scaling, data.validation)
     answer = yield Started(config.training.epochs, stepper.batches)
     stopped = Stopped(answer) if answer else None
     while stopped is None and state.epoch < config.training.epochs:
         stopped = yield from _batches(stepper, len(data.train))
         if stopped is None:
-            scores = score_rows(state.network, data.scaling, data.validation)
-            stopped = yield from _end_epoch(stepper, scores, len(data.train))
+            stopped = yield from _end_epoch(stepper, checker.score(), len(data.train))
     yield stopped or Stopped("finished")
 
 

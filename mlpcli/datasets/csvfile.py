@@ -7,7 +7,7 @@ import csv
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Layout:
     width: int
     column: int  # of the label
     skipped: int  # lines that the header takes, 0 without one
+    columns: tuple[str, ...]  # the features' names, where a header tells them apart
 
 
 def read(path: Path, target: str) -> Table:
@@ -42,8 +43,10 @@ def read(path: Path, target: str) -> Table:
     layout = _layout(path, target)
     numbers, names = _parse(path, layout)
     features = np.delete(numbers, layout.column, axis=1)
+    if bad := int(np.count_nonzero(~np.isfinite(features))):
+        raise _fault(path, layout, f"{bad:,} cells are missing or infinite", bad)
     labels = _numbers_or_strings(path, names)[numbers[:, layout.column].astype(np.intp)]
-    return table(str(path), compact(features), labels)
+    return replace(table(str(path), compact(features), labels), columns=layout.columns)
 
 
 def _check_text(path: Path) -> None:
@@ -76,7 +79,9 @@ def _layout(path: Path, target: str) -> Layout:
     header = bool(target) or _is_header(first, second, column)
     if header and not second:
         raise DataError(f"{path}: has a header and no rows.")
-    return Layout(delimiter, len(first), column, end if header else 0)
+    names = tuple(cell.strip() for cell in first[:column] + first[column + 1 :])
+    told_apart = header and len(set(names)) == len(names)
+    return Layout(delimiter, len(first), column, end if header else 0, names if told_apart else ())
 
 
 def _rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -145,8 +150,8 @@ def _parse(path: Path, layout: Layout) -> tuple[Floats, list[str]]:
     return numbers, list(places)
 
 
-def _fault(path: Path, layout: Layout, otherwise: str) -> DataError:
-    """What to say of the first row with another number of cells, a word among numbers, or nothing in a cell."""
+def _fault(path: Path, layout: Layout, otherwise: str, bad: int = 1) -> DataError:
+    """What to say of the first row with another number of cells, or a cell without a finite number, of `bad` such."""
     with open(path, encoding="utf-8-sig", newline="") as file:
         for line, row in _rows(path, file, layout.delimiter):
             where = f"{path}: line {line:,}"
@@ -154,10 +159,22 @@ def _fault(path: Path, layout: Layout, otherwise: str) -> DataError:
                 return DataError(f"{where} has {len(row):,} cells, and the first line has {layout.width:,}.")
             for k, cell in enumerate(row if line > layout.skipped else []):
                 if not cell.strip():
-                    return DataError(f"{where} has nothing in column {k + 1:,}. Fill in or remove such rows.")
+                    return DataError(f"{where} has nothing in {_named(layout, k)}. Fill in or remove such rows.")
                 if k != layout.column and not _is_number(cell):
-                    return DataError(f"{where} has {cell!r} in column {k + 1:,}, where a number is needed.")
+                    return DataError(
+                        f"{where} has {cell!r} in {_named(layout, k)}, where a number is needed. If that is the label, "
+                        "name its column with data.target, or put it last."
+                    )
+                if k != layout.column and not np.isfinite(float(cell)):
+                    many = f" It is the first of {bad:,} such cells." if bad > 1 else ""
+                    return DataError(f"{where} has {cell!r} in {_named(layout, k)}. Fill in or remove such rows.{many}")
     return DataError(f"{path}: cannot be read as a table of numbers ({otherwise}).")
+
+
+def _named(layout: Layout, k: int) -> str:
+    """A column by its number, and by its name where it has one."""
+    name = layout.columns[k - (k > layout.column)] if layout.columns and k != layout.column else ""
+    return f"column {k + 1:,}" + (f" ({name})" if name else "")
 
 
 def _numbers_or_strings(path: Path, names: list[str]) -> NDArray[np.int64] | NDArray[np.str_]:

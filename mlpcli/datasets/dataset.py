@@ -39,6 +39,7 @@ class Dataset:
     scaling_kind: str
     image: tuple[int, int] | None
     sha256: str
+    columns: tuple[str, ...] = ()  # the features' names, where the source has them
 
     @property
     def features(self) -> int:
@@ -84,7 +85,15 @@ def all_rows(table: Table, classes: tuple[str, ...], told: str) -> Rows:
     return Rows(table.x, encode(table, classes, told), np.arange(len(table.x)))
 
 
-def score_rows(network: Network, scaling: Scaling, rows: Rows) -> Scores:
-    """Score every one of the rows, dropout off."""
-    buffers = workspace(network.shape, SCORED_TOGETHER, network.theta.dtype)
-    return score(network, Feed(rows, scaling, SCORED_TOGETHER).batches(buffers.x), buffers)
+class Scorer:
+    """Scores a network on the same rows again and again, dropout off, in buffers made once."""
+
+    def __init__(self, network: Network, scaling: Scaling, rows: Rows) -> None:
+        B = min(SCORED_TOGETHER, len(rows))
+        self.network = network
+        self.buffers = workspace(network.shape, B, network.theta.dtype)
+        self.feed = Feed(rows, scaling, B)
+
+    def score(self) -> Scores:
+        """Score every one of the rows with the weights as they are now."""
+        return score(self.network, self.feed.batches(self.buffers.x), self.buffers)

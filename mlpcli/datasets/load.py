@@ -11,7 +11,7 @@ from mlpcli.datasets.dataset import Dataset, Rows, all_rows
 from mlpcli.datasets.named import Tell
 from mlpcli.datasets.scaling import learn
 from mlpcli.datasets.splits import split
-from mlpcli.datasets.table import Table, classes_of, encode, fingerprint, must_match, with_test
+from mlpcli.datasets.table import Table, alike, classes_of, encode, fingerprint, with_test
 from mlpcli.errors import DataError
 from mlpcli.files import reason
 
@@ -35,6 +35,8 @@ def read(source: str, target: str, tell: Tell) -> Table:
         return named.digits(tell)
     if source == "mnist":
         return named.mnist(tell)
+    if "://" in source:
+        raise DataError(f"{source}: is an address; only files on this machine are read. Fetch it first.")
     if source.startswith("openml:"):
         return named.openml(source.removeprefix("openml:"), tell)
     return _read_path(Path(os.path.expanduser(source)), target)
@@ -56,8 +58,8 @@ def _read_path(path: Path, target: str) -> Table:
 
 
 def _missing(path: Path, error: OSError | ValueError) -> str:
-    near = difflib.get_close_matches(str(path).lower(), ("digits", "mnist"), 1)
-    hint = f"Did you mean {near[0]}?" if near else f"Data can be {KINDS}."
+    near = difflib.get_close_matches(str(path).lower(), ("digits", "mnist"), 1, 0.7)
+    hint = f"Did you mean {near[0]}?" if near else f"Looked in {Path.cwd()}. Data can be {KINDS}."
     why = reason(error) if isinstance(error, OSError) else error
     return f"{path}: cannot be found ({why}). {hint}"
 
@@ -70,7 +72,7 @@ def load(
     validation: float | str = 0.1,
     test: float | str = 0.2,
     scaling: str = "auto",
-    tell: Tell = print,
+    tell: Tell,
 ) -> Dataset:
     """Read a source, take its test and validation rows apart, and learn the scaling from the rest.
 
@@ -79,17 +81,38 @@ def load(
     for images and `standard` for other data.
     """
     rows = read(source, target, tell)
+    _check_distinct(source, validation, test)
     if isinstance(test, str):
-        rows = with_test(rows, read(test, target, tell).held_out)
-    own = read(validation, target, tell) if isinstance(validation, str) else None
-    if own:
-        must_match(own, rows)
+        rows = with_test(rows, _read_part("data.test", test, target, tell).held_out)
+    own = alike(_read_part("data.validation", validation, target, tell), rows) if isinstance(validation, str) else None
     classes = classes_of(rows)
     train, checked, tested = _parts(rows, classes, own, validation, test, stream)
     if scaling == "auto":
         scaling = "unit" if rows.image else "standard"
     learnt = learn(scaling, rows.x, train.index, together=rows.image is not None)
-    return Dataset(source, classes, train, checked, tested, learnt, scaling, rows.image, fingerprint(rows, own))
+    sha256 = fingerprint(rows, own)
+    return Dataset(source, classes, train, checked, tested, learnt, scaling, rows.image, sha256, rows.columns)
+
+
+def _read_part(key: str, source: str, target: str, tell: Tell) -> Table:
+    """Rows of the user's own for one part; an error names the key."""
+    try:
+        return read(source, target, tell)
+    except DataError as error:
+        raise DataError(f"{key}: {error}") from error
+
+
+def _check_distinct(source: str, validation: float | str, test: float | str) -> None:
+    """Raise DataError where a part has no rows of its own: a score on rows that were learnt from is no score."""
+    if not isinstance(validation, str) and not isinstance(test, str) and validation + test >= 1:
+        raise DataError(f"data.validation = {validation:g} and data.test = {test:g} leave no rows to train on.")
+    named = {"data.source": source, "data.validation": validation, "data.test": test}
+    places: dict[str, str] = {}
+    for key, value in named.items():
+        place = os.path.realpath(os.path.expanduser(value)) if isinstance(value, str) else key
+        if place in places:
+            raise DataError(f"{places[place]} and {key} both name {value}. Each must have rows of its own.")
+        places[place] = key
 
 
 def _parts(

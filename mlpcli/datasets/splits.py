@@ -25,8 +25,9 @@ def split(
             part.append(rest[:count])
             rest = rest[count:]
         if not len(rest):
+            held = f"{len(rows):,} " + ("row" if len(rows) == 1 else "rows")
             raise DataError(
-                f"class {name!r} has {len(rows)} rows, too few to split into training, validation and test rows. "
+                f"class {name!r} has {held}, too few to split into training, validation and test rows. "
                 "Add rows of that class, leave it out, or set data.validation and data.test smaller."
             )
         train.append(rest)

@@ -12,7 +12,7 @@ from mlpcli.arrays import Labels, Raw, chunks
 from mlpcli.errors import DataError
 
 SWEEP = 4096  # rows looked at together where a whole table is swept
-SMALLEST_IMAGE = 8  # pixels a side: below this a square number of features is taken for a coincidence
+SMALLEST_IMAGE = 16  # pixels a side: below this a square number of features is taken for a coincidence
 LARGEST = np.finfo(np.float32).max
 LARGEST_LABEL = np.float64(2**53)  # below it a float64 is exact
 
@@ -26,6 +26,7 @@ class Table:
     labels: NDArray[Any]
     image: tuple[int, int] | None = None  # height and width, when a row is a picture
     test: "Table | None" = None  # the source's own test rows
+    columns: tuple[str, ...] = ()  # the features' names, where the source has them
 
     @property
     def held_out(self) -> "Table":
@@ -100,19 +101,32 @@ def fingerprint(*tables: Table | None) -> str:
     return digest.hexdigest()
 
 
-def must_match(rows: Table, other: Table) -> None:
-    """Raise DataError when the rows have another number of features than the other table's."""
-    if rows.x.shape[1] != other.x.shape[1]:
+def arranged(rows: Table, columns: tuple[str, ...], width: int, other: str) -> Table:
+    """The rows with their features in the order of those columns, where both have names for them.
+
+    Raises DataError when `other`, that they are to go with, has other features.
+    """
+    if rows.x.shape[1] != width:
         raise DataError(
-            f"{rows.where}: has {rows.x.shape[1]:,} features, and {other.where} has {other.x.shape[1]:,}; "
-            "both must have the same."
+            f"{rows.where}: has {rows.x.shape[1]:,} features, and {other} has {width:,}; both must have the same."
         )
+    if not columns or not rows.columns or columns == rows.columns:
+        return rows
+    missing = [name for name in columns if name not in rows.columns]
+    if missing:
+        raise DataError(f"{rows.where}: has no column {missing[0]!r}, which {other} has.")
+    order = [rows.columns.index(name) for name in columns]
+    return replace(rows, x=np.ascontiguousarray(rows.x[:, order]), columns=columns)
+
+
+def alike(rows: Table, other: Table) -> Table:
+    """The rows arranged as the other table's are."""
+    return arranged(rows, other.columns, other.x.shape[1], other.where)
 
 
 def with_test(rows: Table, test: Table) -> Table:
-    """The rows with these as their own test rows; raises DataError when the features differ in number."""
-    must_match(test, rows)
-    return replace(rows, test=test)
+    """The rows with these as their own test rows; raises DataError when their features differ."""
+    return replace(rows, test=alike(test, rows))
 
 
 def _check_features(where: str, x: Raw) -> None:

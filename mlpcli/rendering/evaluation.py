@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mlpcli.arrays import Raw
 from mlpcli.evaluation import by_class
-from mlpcli.rendering.console import framed, grid, interval, percent
+from mlpcli.rendering.console import count, framed, grid, interval, percent
 from mlpcli.scoring import Evaluation
 
 LONGEST_NAME = 16  # columns shown of a class's name; --json has it whole
@@ -24,15 +24,16 @@ def show_evaluation(out: Console, result: Evaluation) -> None:
     rows = [
         ("model", str(result.path)),
         ("data", f"{result.source}, {result.split} rows"),
-        ("accuracy", f"{percent(scores.accuracy)} of {scores.rows:,} rows ({interval(scores.interval)})"),
+        ("accuracy", f"{percent(scores.accuracy)} of {count(scores.rows, 'row')} ({interval(scores.interval)})"),
         ("loss", f"{scores.loss:.4f}"),
     ]
-    out.print(framed(out, grid(rows), "mlpcli eval"))
-    out.print("\nby class", style="italic")
+    out.print("by class", style="italic")
     out.print(_classes(result.model.classes, confusion))
     _show_confusion(out, result.model.classes, confusion)
     if out.is_terminal and out.color_system and not out.no_color:
         _show_worst(out, result)
+    out.print()
+    out.print(framed(out, grid(rows), "mlpcli eval"))
 
 
 def _classes(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
@@ -86,10 +87,11 @@ def _cell(n: int, most: int, right: bool) -> Text:
 
 
 def _show_worst(out: Console, result: Evaluation) -> None:
-    """Draw the mistakes made with most confidence, where the rows are images that fit the screen."""
+    """Draw the mistakes made with most confidence, as many as fit side by side, where the rows are images."""
     image = result.model.image
-    worst = result.scores.worst(WORST)
-    if not image or not len(worst) or image[1] + 2 > out.width:
+    fit = out.width // (image[1] + 2) if image else 0
+    worst = result.scores.worst(min(fit, WORST))
+    if not image or not len(worst):
         return
     out.print("\nworst mistakes: label → guess, and its confidence", style="italic")
     out.print(Columns(list(_drawings(result, worst, image)), padding=(0, 2)))

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from mlpcli.config import Config
-from mlpcli.events import BatchDone, EpochDone, Event, Started
+from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped
 from mlpcli.files import size
 from mlpcli.rendering.console import count, framed, grid, interval, percent
 from mlpcli.run import Plan, Result
@@ -24,13 +24,15 @@ def show_plan(out: Console, plan: Plan, title: str = "mlpcli train") -> None:
     data, config = plan.data, plan.config
     image = f" ({data.image[0]} × {data.image[1]} pixels)" if data.image else ""
     steps = f"{count(config.training.epochs, 'epoch')} of {count(plan.batches, 'batch', 'batches')}"
+    patience = f", patience {config.training.patience}" if config.training.patience else ""
     rows = [
         ("data", data.source),
         ("", f"{count(data.features, 'feature')}{image}, {count(len(data.classes), 'class', 'classes')}"),
         ("rows", " · ".join(f"{len(rows):,} {part}" for part, rows in data.parts.items())),
+        *((name, path) for name in ("validation", "test") if isinstance(path := getattr(config.data, name), str)),
         ("network", f"{plan.shape} · {_network(config)}"),
         ("parameters", f"{plan.shape.parameters:,} · about {size(plan.memory)} of memory beside the data"),
-        ("training", f"{steps} of {count(min(config.training.batch_size, len(data.train)), 'row')}"),
+        ("training", f"{steps} of {count(min(config.training.batch_size, len(data.train)), 'row')}{patience}"),
         ("optimizer", _optimizer(config)),
         ("seed", str(config.seed)),
         ("folder", str(plan.folder)),
@@ -76,7 +78,7 @@ class Screen:
         self.epochs = self.batches = 0
         self.drawn = self.epoch_began = 0.0
         self.loss, self.accuracy, self.best, self.speed = "-", "-", float("inf"), 0.0
-        self.seen = 0
+        self.seen, self.unprinted = 0, ""
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -96,6 +98,8 @@ class Screen:
             self._epoch(event)
         elif isinstance(event, Started):
             self._start(event)
+        elif isinstance(event, Stopped) and self.unprinted:
+            self.out.print(self.unprinted)
 
     def _start(self, event: Started) -> None:
         self.epochs, self.batches = event.epochs, event.batches
@@ -126,8 +130,10 @@ class Screen:
         better = event.validation.loss < self.best
         self.best = min(self.best, event.validation.loss)
         every = -(-self.epochs // TABLE_ROWS)
+        self.unprinted = _line(event, speed) + ("  *" if better else "")
         if event.epoch % every == 0 or event.epoch in (1, self.epochs):
-            self.bar.console.print(_line(event, speed) + ("  *" if better else ""))
+            self.out.print(self.unprinted)
+            self.unprinted = ""
 
 
 HEADER = " epoch  train loss  validation loss  accuracy        lr     rows/s  * best"
@@ -156,4 +162,5 @@ def show_result(out: Console, result: Result) -> None:
 def _ending(result: Result) -> str:
     how = "" if result.stopped == "finished" else f" ({result.stopped})"
     epochs = count(result.epochs, "epoch")
-    return f"{epochs} in {result.seconds:.1f} s{how}, best by validation loss: epoch {result.best_epoch}"
+    best = f"best by validation loss: epoch {result.best_epoch}" if result.best_epoch else "the first was not finished"
+    return f"{epochs} in {result.seconds:.1f} s{how}, {best}"
