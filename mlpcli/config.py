@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,7 +139,7 @@ def _flag(key: str) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     hint = f" To train on a data set, write --data {file}" if file.suffix != ".toml" else ""
-    if (file / "config.toml").is_file():
+    if os.path.isfile(file / "config.toml"):
         hint = f" To replay that run, write {file / 'config.toml'}"
     try:
         return dict(_flatten(tomllib.loads(file.read_text(encoding="utf-8-sig")), ""))

@@ -130,7 +130,8 @@ def prepare(config: Config, out: Path | None, overwrite: bool, tell: Tell) -> Pl
     )
     config = with_values(config, _absolute_paths(d) | {"data.scaling": data.scaling_kind})
     shape = Shape(data.features, config.network.hidden, len(data.classes))
-    memory = memory_needed(shape, min(config.training.batch_size, len(data.train)), config.optimizer.name)
+    B, checked = min(config.training.batch_size, len(data.train)), len(data.validation)
+    memory = memory_needed(shape, B, checked, config.optimizer.name)
     if memory > available_memory():
         raise ConfigError(
             f"network.hidden = {shape.H:,} with {shape.D:,} features and {shape.K:,} classes needs {size(memory)} "
@@ -145,15 +146,16 @@ def _absolute_paths(settings: Data) -> dict[str, str]:
     return {f"data.{key}": absolute(value) for key, value in named.items() if isinstance(value, str)}
 
 
-def memory_needed(shape: Shape, B: int, optimizer: str) -> int:
-    """Bytes of float32 that a run allocates: theta, gradient, best weights and moments, and the buffers by row.
+def memory_needed(shape: Shape, B: int, checked: int, optimizer: str) -> int:
+    """Bytes of float32 that a run allocates for minibatches of B rows and so many validation rows.
 
-    No fewer than 5 vectors: the first weights are drawn in float64.
+    theta, gradient, best weights and moments (but no fewer than 5 vectors: the first weights are drawn
+    in float64), and the buffers by row: of training and checking, or of scoring in the end.
     """
     vectors = max(5, 3 + RULES[optimizer][1])
-    training = B * (3 * shape.D + 8 * shape.H + 3 * shape.K)
-    scoring = SCORED_TOGETHER * (2 * shape.D + 3 * shape.H + 3 * shape.K)
-    return 4 * (vectors * shape.parameters + training + scoring)
+    scored = 2 * shape.D + 3 * shape.H + 3 * shape.K
+    training = B * (3 * shape.D + 8 * shape.H + 3 * shape.K) + min(SCORED_TOGETHER, checked) * scored
+    return 4 * (vectors * shape.parameters + max(training, SCORED_TOGETHER * scored))
 
 
 def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:

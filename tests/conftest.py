@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,17 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def run_command(*words: str | Path, **options: object) -> "subprocess.CompletedProcess[str]":
+    """Run the real command in a process of its own."""
+    command = [sys.executable, "-m", "mlpcli", *map(str, words)]
+    settings = {"capture_output": True, "text": True, "timeout": 120} | options
+    return subprocess.run(command, **settings)  # type: ignore[call-overload]
+
+
 @pytest.fixture
 def mlpcli(tmp_path: Path) -> Run:
-    """Run the real command in a process of its own, in an empty folder."""
-
-    def run(*words: str | Path, **options: object) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "mlpcli", *map(str, words)]
-        settings = {"capture_output": True, "text": True, "cwd": tmp_path, "timeout": 120} | options
-        return subprocess.run(command, **settings)  # type: ignore[call-overload]
-
-    return run
+    """Run the real command in an empty folder."""
+    return partial(run_command, cwd=tmp_path)
 
 
 @pytest.fixture(scope="session")

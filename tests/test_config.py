@@ -138,12 +138,16 @@ def test_each_optimizer_has_its_own_default_learning_rate(name: str, tmp_path: P
     assert from_toml(tmp_path, f'optimizer = {{name = "{name}", lr = 7}}').optimizer.lr == 7
 
 
-def test_a_flag_for_the_optimizer_takes_its_own_rate_unless_the_file_gives_one(tmp_path: Path) -> None:
+def test_a_flag_for_another_optimizer_takes_that_ones_rate_and_not_the_files(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text('[optimizer]\nname = "adam"\n', encoding="utf-8")
     assert load(path, {"optimizer.name": "sgd"}, []).optimizer.lr == LEARNING_RATES["sgd"]
     path.write_text('[optimizer]\nname = "adam"\nlr = 0.5\n', encoding="utf-8")
-    assert load(path, {"optimizer.name": "sgd"}, []).optimizer.lr == 0.5
+    assert load(path, {"optimizer.name": "adam"}, []).optimizer.lr == 0.5
+    assert load(path, {"optimizer.name": "sgd"}, []).optimizer.lr == LEARNING_RATES["sgd"]
+    assert load(path, {"optimizer.name": "sgd", "optimizer.lr": 0.3}, []).optimizer.lr == 0.3
+    path.write_text("[optimizer]\nlr = 0.5\n", encoding="utf-8")
+    assert load(path, {"optimizer.name": "momentum"}, []).optimizer.lr == 0.5
 
 
 def test_values_can_be_replaced_in_a_configuration() -> None:
@@ -384,3 +388,23 @@ def test_whatever_stands_on_the_command_line_it_is_read_or_refused(key: str, val
     loads_or_is_refused(None, {}, [f"{key}={value}"])
     if key in KEYS:
         loads_or_is_refused(None, {key: value}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("network.dropout=.5", "In TOML, write 0.5."),
+        ("optimizer.nesterov=True", "In TOML, write true."),
+        ("data.target=2020", "Write --set 'data.target=\"2020\"' for that text."),
+    ],
+)
+def test_a_value_that_toml_takes_for_another_type_gets_a_hint(text: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, {}, [text])
+    assert str(caught.value).endswith(hint)
+
+
+def test_a_run_folder_in_place_of_a_configuration_gets_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").touch()
+    with pytest.raises(ConfigError, match=r"To replay that run, write .*config\.toml$"):
+        load(tmp_path, {}, [])

@@ -235,3 +235,8 @@ def test_what_cannot_be_written_is_said_with_the_reason(act: Any, place: str, sa
 def test_a_system_error_without_words_of_its_own_is_still_told() -> None:
     assert files.reason(OSError("it broke")) == "it broke"
     assert files.reason(OSError(28, "No space left on device", "/some/path")) == "No space left on device"
+
+
+def test_a_file_that_cannot_be_moved_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"nothing: cannot be moved to .*there: No such file or directory\.$"):
+        files.move(tmp_path / "nothing", tmp_path / "there")

@@ -18,7 +18,17 @@ PROMISED = {
     ],
     "eval": ["--data", "--split", "--min-accuracy", "--json"],
 }
-HEAVY = ("numpy", "sklearn", "scipy", "tomli_w", "rich.progress", "rich.live", "mlpcli.config", "mlpcli.run")
+HEAVY = (
+    "numpy",
+    "sklearn",
+    "scipy",
+    "tomli_w",
+    "pydantic",
+    "rich.progress",
+    "rich.live",
+    "mlpcli.config",
+    "mlpcli.run",
+)
 SCRIPT = """
 import json, sys
 from mlpcli.cli import main

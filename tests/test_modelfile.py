@@ -133,12 +133,13 @@ def test_the_header_says_all_that_it_promises(digits_run: Path) -> None:
 def test_the_header_holds_absolute_data_paths_and_nothing_of_time_or_place(command: Command, tmp_path: Path) -> None:
     write_csv(tmp_path / "rows.csv")
     write_csv(tmp_path / "more.csv")
-    sets = ("--set", "data.validation=more.csv", "--set", "data.test=./more.csv")
+    write_csv(tmp_path / "most.csv")
+    sets = ("--set", "data.validation=more.csv", "--set", "data.test=./most.csv")
     assert command("train", "--data", "rows.csv", *SMALL, *sets, "--out", "the-run").exit_code == 0
     header = header_of(tmp_path / "the-run" / "model.npz")
     paths = [header["config"]["data"][key] for key in ("source", "validation", "test")]
-    assert paths == [f"{tmp_path}/rows.csv", f"{tmp_path}/more.csv", f"{tmp_path}/more.csv"]
-    known = {"format", "version", "activation", "classes", "image", "config", "data_sha256", "best_epoch"}
+    assert paths == [f"{tmp_path}/rows.csv", f"{tmp_path}/more.csv", f"{tmp_path}/most.csv"]
+    known = {"format", "version", "activation", "classes", "columns", "image", "config", "data_sha256", "best_epoch"}
     assert set(header) == known | {"scores", "versions"}
     assert "the-run" not in json.dumps(header)
     assert "seconds" not in json.dumps(header)

@@ -182,8 +182,8 @@ def test_the_first_signal_becomes_a_reason_to_stop_and_handlers_are_put_back(
         os.kill(os.getpid(), number)
         assert signals(BatchDone(1, 1, 5, 0.5)) == reason
         assert drive(a_run([]), [signals]) == Stopped(reason)
-        assert signal.getsignal(number) == signal.SIG_DFL  # the next one ends the process
-    assert said == ["Stopping after this batch. Press Ctrl-C again to stop at once and lose the run."]
+        assert signals(BatchDone(1, 2, 5, 0.5)) == reason
+    assert said == ["Stopping. Press Ctrl-C again to stop at once and lose the run."]
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
@@ -205,20 +205,39 @@ def test_handlers_are_put_back_after_an_error_too() -> None:
 
 
 @pytest.mark.parametrize("second", ["SIGINT", "SIGTERM"])
-def test_the_second_signal_ends_the_process_at_once(second: str) -> None:
+def test_the_second_signal_leaves_what_is_going_on_by_the_ways_out_and_the_third_does_not(second: str) -> None:
     program = (
         "import os, signal\n"
         "from mlpcli.observers import Signals\n"
-        "with Signals(lambda sentence: print(sentence, flush=True)):\n"
+        "with Signals(print):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    print('going on', flush=True)\n"
-        f"    os.kill(os.getpid(), signal.{second})\n"
-        "    print('still here', flush=True)\n"
+        "    try:\n"
+        f"        os.kill(os.getpid(), signal.{second})\n"
+        "        print('still here', flush=True)\n"
+        "    finally:\n"
+        "        print('on the way out', flush=True)\n"
+        "        THIRD\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert done.returncode == -getattr(signal, second)
-    assert done.stdout.splitlines()[1:] == ["going on"]
-    assert done.stderr == ""
+    code = {"SIGINT": 130, "SIGTERM": 143}[second]
+    third = f"os.kill(os.getpid(), signal.{second})"
+    for last, expected in (("pass", code), (third, -getattr(signal, second))):
+        command = [sys.executable, "-c", program.replace("THIRD", last)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == expected
+        assert done.stdout.splitlines() == ["going on", "on the way out"]
+        assert done.stderr == ""
+
+
+def test_a_signal_that_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Signals(print) as signals:
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+            os.kill(os.getpid(), signal.SIGINT)
+            assert signals(Started(1, 1)) is None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_outside_the_main_thread_signals_are_left_alone() -> None:

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from mlpcli import config
 from mlpcli.datasets import cache
 from mlpcli.datasets.table import table
-from tests.conftest import Run
+from tests.conftest import Run, run_command
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,9 +42,16 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Pa
     (cache_folder / "openml-wine@1.npz").unlink()
 
 
+@pytest.fixture(scope="module")
+def session(newcomer: Path) -> "dict[str, subprocess.CompletedProcess[str]]":
+    """Every command of the README, run one after the other as a reader would."""
+    commands = [line for line in COMMANDS if line.startswith("mlpcli")]
+    return {command: run_command(*shlex.split(command)[1:], cwd=newcomer) for command in commands}
+
+
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("mlpcli")])
-def test_every_command_in_the_readme_runs(command: str, newcomer: Path, mlpcli: Run) -> None:
-    done = mlpcli(*shlex.split(command)[1:], cwd=newcomer)
+def test_every_command_in_the_readme_runs(command: str, session: "dict[str, subprocess.CompletedProcess[str]]") -> None:
+    done = session[command]
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 

@@ -125,7 +125,8 @@ def test_eval_on_a_terminal_shows_classes_confusion_and_mistakes(columns: int, d
     code, sent = on_terminal(columns, "eval", str(digits_run), cwd=digits_run.parent)
     lines = lines_of(sent)
     assert code == 0
-    assert lines[0].startswith("╭─ mlpcli eval ─")
+    assert lines[0] == "by class"
+    assert any(line.startswith("╭─ mlpcli eval ─") for line in lines[-8:])  # the score stands last, at the prompt
     assert any(re.match(r"9 +36( +[\d.]{6}){3}", line) for line in lines)
     assert any(re.match(r"9 ( +[\d·]+){10}$", line) for line in lines)
     assert any(re.match(r"▀{8}  ▀{8}", line) for line in lines)

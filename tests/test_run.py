@@ -300,7 +300,7 @@ def test_a_signal_in_the_middle_ends_cleanly_with_the_best_model(
         process.kill()
     assert process.returncode == code, stderr
     assert "Traceback" not in stderr
-    assert "Stopping after this batch." in stderr
+    assert "Stopping. Press Ctrl-C again" in stderr
     assert json.loads(stdout) == read_json(tmp_path / "run" / "result.json")
     assert json.loads(stdout)["stopped"] == stopped
     assert_the_best_weights_were_kept(tmp_path / "run")

@@ -9,7 +9,7 @@ import pytest
 from mlpcli import run
 from mlpcli.config import load
 from mlpcli.errors import ModelError, OutputError
-from mlpcli.runfolder import FILES, check_place, default_folder, make_place, model_path
+from mlpcli.runfolder import FILES, check_place, claim, default_folder, model_path
 from tests.conftest import SMALL, Command
 
 SETS = ("network.hidden=4", "training.epochs=1")
@@ -163,7 +163,7 @@ def test_making_the_place_takes_away_a_former_run_and_only_that(tmp_path: Path) 
     for name in FILES[1:]:
         (tmp_path / name).write_text("old", encoding="utf-8")
     check_place(tmp_path, overwrite=True)
-    assert make_place(tmp_path, named=True) == tmp_path
+    assert claim(tmp_path, named=True, overwrite=True) == tmp_path
     assert tree(tmp_path) == {}
 
 
@@ -176,3 +176,33 @@ def test_a_model_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="there is no such model"):
         model_path(tmp_path / name)
+
+
+def test_a_former_run_is_kept_until_the_new_one_has_a_model(command: Command, tmp_path: Path) -> None:
+    assert command("train", *SMALL, "--out", "run").exit_code == 0
+    before = tree(tmp_path / "run")
+    done = command("train", *SMALL, "--out", "run", "--overwrite", "--lr", "1e30", "--set", "network.max_norm=0")
+    assert done.exit_code == 3
+    assert f"The run that was there before is in {tmp_path / 'run'}.former" in done.stderr
+    assert tree(tmp_path / "run.former") == before
+    again = ("train", *SMALL, "--out", "run", "--overwrite")
+    assert command(*again, "--lr", "1e30", "--set", "network.max_norm=0").exit_code == 3
+    assert tree(tmp_path / "run.former") == before
+    assert command(*again).exit_code == 0
+    assert not (tmp_path / "run.former").exists()
+
+
+def test_a_place_taken_while_the_data_loads_is_left_alone(tmp_path: Path) -> None:
+    first, second = (run.prepare(load(None, {}, list(SETS)), tmp_path / "run", False, print) for _ in range(2))
+    run.execute(first)
+    before = tree(tmp_path / "run")
+    with pytest.raises(OutputError, match="already holds a run"):
+        run.execute(second)
+    assert tree(tmp_path / "run") == before
+
+
+def test_what_a_killed_run_left_half_written_is_no_foreign_file(command: Command, tmp_path: Path) -> None:
+    assert command("train", *SMALL, "--out", "run").exit_code == 0
+    (tmp_path / "run" / ".model.npz.abc123.part").touch()
+    assert command("train", *SMALL, "--out", "run", "--overwrite").exit_code == 0
+    assert sorted(os.listdir(tmp_path / "run")) == sorted(FILES)

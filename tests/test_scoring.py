@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from mlpcli import modelfile
+from mlpcli.datasets.scaling import Scaling
 from mlpcli.evaluation import wilson
 from mlpcli.modelfile import Model
+from mlpcli.network import Network
 from tests.conftest import SMALL, Command, write_csv
 
 CLASSES = ("red", "green", "blue")
@@ -183,7 +186,9 @@ def test_another_number_of_features_is_refused(
     features: int, said: str, csv_run: Path, command: Command, tmp_path: Path
 ) -> None:
     write_csv(tmp_path / "other.csv", CLASSES, features=features)
-    assert f"other.csv: {said}, and the model takes 3." in refused(command, csv_run, "--data", "other.csv")
+    assert f"other.csv: {said}, and the model has 3; both must have the same." in refused(
+        command, csv_run, "--data", "other.csv"
+    )
 
 
 def test_a_label_that_training_never_saw_is_refused(csv_run: Path, command: Command, tmp_path: Path) -> None:
@@ -223,3 +228,35 @@ def test_weights_that_give_no_finite_loss_are_refused(csv_run: Path, command: Co
 def test_what_is_no_model_is_refused(path: str, said: str, command: Command, tmp_path: Path) -> None:
     write_csv(tmp_path / "rows.csv")
     assert said in refused(command, path)
+
+
+def test_columns_in_another_order_are_scored_by_their_names(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,b,kind\n" + "1,9,x\n7,2,y\n" * 30, encoding="utf-8")
+    (tmp_path / "turned.csv").write_text("b,a,kind\n" + "9,1,x\n2,7,y\n" * 5, encoding="utf-8")
+    (tmp_path / "other.csv").write_text("b,c,kind\n9,1,x\n2,7,y\n", encoding="utf-8")
+    assert command("train", "--data", "rows.csv", "--epochs", 30, "--out", "run").exit_code == 0
+    assert json.loads(command("eval", "run", "--data", "turned.csv", "--json").stdout)["accuracy"] == 1
+    assert "other.csv: has no column 'a', which the model has." in command("eval", "run", "--data", "other.csv").stderr
+
+
+def test_scoring_the_rows_of_training_is_said(command: Command, tmp_path: Path) -> None:
+    assert command("train", *SMALL, "--out", "run").exit_code == 0
+    assert (
+        "Most of these rows are those that the model was trained on"
+        in command("eval", "run", "--data", "digits").stderr
+    )
+    assert command("eval", "run").stderr == ""
+
+
+@pytest.mark.parametrize("least", ["98", "-0.1", "nan"])
+def test_a_least_accuracy_that_is_no_share_is_refused(least: str, command: Command) -> None:
+    done = command("eval", "run", "--min-accuracy", least)
+    assert done.exit_code == 2
+    assert f"--min-accuracy {least} is refused; it must be from 0 to 1, as 0.98 for 98 %." in done.stderr
+
+
+def test_a_model_that_takes_other_features_than_its_own_data_has_is_refused(csv_run: Path, command: Command) -> None:
+    model = modelfile.load(csv_run / "model.npz")
+    wider = Network(model.network.shape._replace(D=5), model.network.activation)
+    modelfile.save(csv_run / "model.npz", replace(model, network=wider, scaling=Scaling(np.zeros(5), np.ones(5))))
+    assert "takes 5 features, and its own data has 3." in refused(command, csv_run)

@@ -59,7 +59,7 @@ def _read_path(path: Path, target: str) -> Table:
 
 def _missing(path: Path, error: OSError | ValueError) -> str:
     near = difflib.get_close_matches(str(path).lower(), ("digits", "mnist"), 1, 0.7)
-    hint = f"Did you mean {near[0]}?" if near else f"Looked in {Path.cwd()}. Data can be {KINDS}."
+    hint = f"Did you mean {near[0]}?" if near else f"Data can be {KINDS}, seen from the folder that you are in."
     why = reason(error) if isinstance(error, OSError) else error
     return f"{path}: cannot be found ({why}). {hint}"
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.arrays import Shape
-from mlpcli.datasets.dataset import Dataset, Feed, Rows, all_rows, score_rows
+from mlpcli.datasets.dataset import Dataset, Feed, Rows, Scorer, all_rows
 from mlpcli.datasets.scaling import Scaling, learn
 from mlpcli.datasets.table import table
 from mlpcli.errors import DataError
@@ -99,7 +99,7 @@ def test_every_row_is_scored_also_those_after_the_last_full_batch() -> None:
     scaling = Scaling(np.zeros(5), np.full(5, 0.01))
     network = Network(Shape(5, 4, 3), "tanh", np.float64)
     initialise(network, np.random.default_rng(1))
-    scores = score_rows(network, scaling, rows)
+    scores = Scorer(network, scaling, rows).score()
     z = np.tanh(rows.x[rows.index] * 0.01 @ network.W1) @ network.W2
     assert scores.rows == 1027
     np.testing.assert_array_equal(scores.labels, rows.labels[rows.index])

@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def loaded(source: str = "data.npz", seed: int = 0, **settings: Any) -> Dataset:
-    return load(source, np.random.default_rng(seed), **settings)
+    return load(source, np.random.default_rng(seed), tell=print, **settings)
 
 
 def refused(source: str, **settings: Any) -> str:
@@ -181,9 +181,9 @@ def test_text_is_read_as_csv_with_its_target(name: str) -> None:
 
 def test_the_target_is_that_of_the_users_own_rows_too() -> None:
     text = "kind,a\n" + "0,1.5\n1,2\n" * 20
-    for name in ("rows.csv", "own.csv"):
+    for name in ("rows.csv", "own.csv", "other.csv"):
         Path(name).write_text(text)
-    data = loaded("rows.csv", target="kind", test="own.csv", validation="own.csv")
+    data = loaded("rows.csv", target="kind", test="own.csv", validation="other.csv")
     assert {name: len(rows) for name, rows in data.parts.items()} == {"train": 40, "validation": 40, "test": 40}
 
 
@@ -214,7 +214,7 @@ KINDS = "digits, mnist, openml:NAME, a folder of IDX files, an .npz file or a .c
 @pytest.mark.parametrize(
     ("source", "make", "said"),
     [
-        ("nowhere.csv", nothing, f"cannot be found (No such file or directory). Data can be {KINDS}."),
+        ("nowhere.csv", nothing, f"cannot be found (No such file or directory). Data can be {KINDS}, seen from"),
         ("digit", nothing, "cannot be found (No such file or directory). Did you mean digits?"),
         ("MNIST", nothing, "cannot be found (No such file or directory). Did you mean mnist?"),
         ("data.npz/below", nothing, "cannot be found (Not a directory). "),
@@ -243,7 +243,43 @@ def test_a_nul_byte_in_a_path_is_refused() -> None:
 
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_a_path_for_a_part_is_refused_like_a_source(part: str) -> None:
-    assert refused("data.npz", **{part: "nowhere.npz"}).startswith("nowhere.npz: cannot be found")
+    assert refused("data.npz", **{part: "nowhere.npz"}).startswith(f"data.{part}: nowhere.npz: cannot be found")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"test": "./data.npz"}, {"validation": "data.npz"}, {"test": "own.npz", "validation": "../own.npz"}],
+)
+def test_a_part_that_has_no_rows_of_its_own_is_refused(parts: dict[str, str], folder: Path) -> None:
+    np.savez("own.npz", x=X[:9], y=Y[:9])
+    parts = {key: value.replace("..", str(folder)) for key, value in parts.items()}
+    assert "Each must have rows of its own." in refused("data.npz", **parts)
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
+    said = "data.validation = 0.6 and data.test = 0.5 leave no rows to train on."
+    assert refused("data.npz", validation=0.6, test=0.5) == said
+
+
+def test_an_address_is_refused() -> None:
+    assert "is an address; only files on this machine are read" in refused("https://example.org/x.csv")
+
+
+def test_columns_are_known_by_their_names_where_files_have_them() -> None:
+    Path("rows.csv").write_text("a,b,kind\n" + "1.5,20,x\n2.5,40,y\n" * 20)
+    Path("test.csv").write_text("b,kind,a\n20,x,1.5\n40,y,2.5\n")
+    Path("bare.csv").write_text("1.5,20,x\n2.5,40,y\n")
+    for test in ("test.csv", "bare.csv"):
+        data = loaded("rows.csv", target="kind" if test == "test.csv" else "", test=test)
+        assert data.test.x.tolist() == [[1.5, 20], [2.5, 40]]
+        assert data.columns == ("a", "b")
+    Path("test.csv").write_text("c,b,kind\n1,2,x\n3,4,y\n")
+    assert refused("rows.csv", test="test.csv") == "test.csv: has no column 'a', which rows.csv has."
+
+
+def test_columns_of_one_name_are_known_by_their_places() -> None:
+    Path("rows.csv").write_text("a,a,kind\n" + "1.5,20,x\n2.5,40,y\n" * 20)
+    assert loaded("rows.csv").columns == ()
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ def test_images_in_three_dimensions_keep_their_sides() -> None:
 @pytest.mark.parametrize(
     ("features", "dtype", "image"),
     [
-        (64, np.uint8, (8, 8)),
+        (256, np.uint8, (16, 16)),
+        (64, np.uint8, None),
         (784, np.uint8, (28, 28)),
         (49, np.uint8, None),
         (65, np.uint8, None),
