@@ -27,3 +27,7 @@ class DivergedError(MlpcliError):
     """Training left the finite numbers, or the loss grew beyond all use."""
 
     exit_code = 3
+
+
+class CheckError(MlpcliError):
+    """A gradient could not be checked: the file cannot be run, or the check would prove nothing."""
