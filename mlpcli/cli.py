@@ -3,16 +3,19 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mlpcli import __version__
 from mlpcli.errors import ConfigError, MlpcliError
+
+if TYPE_CHECKING:
+    from mlpcli.config import Config
 
 app = typer.Typer(
     name="mlpcli",
@@ -43,26 +46,29 @@ def _mlpcli(
 
 
 @contextmanager
-def _boundary(as_json: bool) -> Iterator[None]:
-    """Turn the library's errors into a sentence on stderr and an exit code; no traceback for bad input."""
+def _boundary(as_json: bool, **more: object) -> Iterator[None]:
+    """Turn the library's errors into a sentence on stderr and an exit code; no traceback for bad input.
+
+    With `as_json`, stdout gets one document all the same, with `more` in it.
+    """
     try:
         yield
     except MlpcliError as error:
-        raise typer.Exit(_told(str(error), error.exit_code, as_json)) from error
+        raise typer.Exit(_told(str(error), error.exit_code, as_json, more)) from error
     except MemoryError as error:
         said = "there is not enough memory. Lower network.hidden or training.batch_size, or use fewer rows."
-        raise typer.Exit(_told(said, 2, as_json)) from error
+        raise typer.Exit(_told(said, 2, as_json, more)) from error
     except KeyboardInterrupt as error:
-        raise typer.Exit(_told("stopped.", INTERRUPTED, as_json)) from error
+        raise typer.Exit(_told("stopped.", INTERRUPTED, as_json, more)) from error
     except OSError as error:  # only a stream's: the library says its own in sentences
         raise typer.Exit(_cut_off(error)) from error
 
 
-def _told(sentence: str, code: int, as_json: bool) -> int:
+def _told(sentence: str, code: int, as_json: bool, more: dict[str, object]) -> int:
     """Say what went wrong, and return the exit code; also where nobody listens any more."""
     try:
         if as_json:
-            _print_json({"schema": 1, "error": sentence})
+            _print_json({"schema": 1} | more | {"error": sentence})
         typer.echo(f"mlpcli: {sentence}", err=True)
     except OSError as error:
         _cut_off(error)
@@ -165,6 +171,75 @@ def evaluate(
             said = f"The accuracy, {percent(result.scores.accuracy)}, is under the {percent(min_accuracy)} asked for."
             say(messages, said)
             raise typer.Exit(1)
+
+
+@app.command()
+def gradcheck(
+    config: Annotated[
+        Path | None, typer.Argument(help="Settings in TOML; the network to check at its own size.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Real rows to check on, as in train.")] = None,
+    impl: Annotated[
+        Path | None, typer.Option(metavar="FILE.py", help="Check the function backward in this file, by running it.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that the file may take.")] = 10,
+    activation: Annotated[str | None, typer.Option(help="relu, tanh, logistic or identity.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the cases that are checked.")] = None,
+    test_itself: Annotated[
+        bool, typer.Option("--self-test", help="Put every known mistake into the backward pass, and look for it.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")] = False,
+) -> None:
+    """Check gradients against true ones: this tool's own, or those of a file of yours."""
+    flags = {"data.source": data, "network.activation": activation, "seed": seed}
+    with _boundary(as_json, passed=False):
+        from mlpcli import config as configuration
+        from mlpcli.rendering.console import console, say
+
+        messages = console(stderr=True)
+        given = {key: value for key, value in flags.items() if value is not None}
+        settings = configuration.load(config, given, [])
+        if test_itself:
+            passed = _test_itself(as_json)
+        elif impl:
+            passed = _check_file(impl, settings.network.activation, settings.seed, timeout, as_json)
+        else:
+            passed = _check_network(settings, activation, lambda text: say(messages, text), as_json)
+        if not passed:
+            raise typer.Exit(1)
+
+
+def _test_itself(as_json: bool) -> bool:
+    from mlpcli.inspection import summary
+    from mlpcli.rendering.console import console
+    from mlpcli.rendering.gradcheck import show_self_test
+    from mlpcli.selftest import self_test
+
+    trials = self_test()
+    found = summary(trials)
+    _print_json(found) if as_json else show_self_test(console(), trials)
+    return bool(found["passed"])
+
+
+def _check_file(path: Path, activation: str, seed: int, timeout: float, as_json: bool) -> bool:
+    from mlpcli.inspection import inspect_file
+    from mlpcli.rendering.console import console
+    from mlpcli.rendering.gradcheck import show_homework
+
+    homework = inspect_file(path, activation, seed, timeout)
+    _print_json(homework.document()) if as_json else show_homework(console(), homework)
+    return homework.passed
+
+
+def _check_network(settings: "Config", activation: str | None, tell: Callable[[str], object], as_json: bool) -> bool:
+    from mlpcli.inspection import inspect_network
+    from mlpcli.network import ACTIVATIONS
+    from mlpcli.rendering.console import console
+    from mlpcli.rendering.gradcheck import show_inspection
+
+    inspection = inspect_network(settings, (activation,) if activation else tuple(ACTIVATIONS), tell)
+    _print_json(inspection.document()) if as_json else show_inspection(console(), inspection)
+    return inspection.passed
 
 
 def main() -> None:

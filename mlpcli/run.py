@@ -124,11 +124,9 @@ def prepare(config: Config, out: Path | None, overwrite: bool, tell: Tell) -> Pl
     """
     folder = out or default_folder(short_name(config.data.source))
     check_place(folder, overwrite)
-    d, seeds = config.data, streams(config.seed)
-    data = load_dataset(
-        d.source, seeds.split, target=d.target, validation=d.validation, test=d.test, scaling=d.scaling, tell=tell
-    )
-    config = with_values(config, _absolute_paths(d) | {"data.scaling": data.scaling_kind})
+    seeds = streams(config.seed)
+    data = load_data(config, seeds, tell)
+    config = with_values(config, _absolute_paths(config.data) | {"data.scaling": data.scaling_kind})
     shape = Shape(data.features, config.network.hidden, len(data.classes))
     B, checked = min(config.training.batch_size, len(data.train)), len(data.validation)
     memory = memory_needed(shape, B, checked, config.optimizer.name)
@@ -138,6 +136,12 @@ def prepare(config: Config, out: Path | None, overwrite: bool, tell: Tell) -> Pl
             f"of memory, and {size(available_memory())} is free. Lower network.hidden or training.batch_size."
         )
     return Plan(config, data, seeds, shape, memory, folder, out is not None, overwrite)
+
+
+def load_data(config: Config, seeds: Streams, tell: Tell) -> Dataset:
+    """The data set that the configuration names, split by the seed; raises DataError."""
+    settings = config.data.model_dump(exclude={"source"})
+    return load_dataset(config.data.source, seeds.split, **settings, tell=tell)
 
 
 def _absolute_paths(settings: Data) -> dict[str, str]:

@@ -26,11 +26,12 @@ COMMANDS = BLOCKS["sh"].splitlines()
 
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Path:
-    """A folder as a reader has it: the configurations, a CSV file, and what OpenML would send, small, in the cache."""
+    """A folder as a reader has it: configurations, examples, a CSV file; and what OpenML would send, in the cache."""
     from sklearn.datasets import load_iris, load_wine
 
     folder = tmp_path_factory.mktemp("newcomer")
-    shutil.copytree(ROOT / "configs", folder / "configs")
+    for name in ("configs", "examples"):
+        shutil.copytree(ROOT / name, folder / name)
     iris, wine, stream = load_iris(), load_wine(), np.random.default_rng(0)
     lines = [",".join([*map(str, row), iris.target_names[k]]) for row, k in zip(iris.data, iris.target, strict=True)]
     (folder / "iris.csv").write_text("\n".join(["a,b,c,d,species", *lines]), encoding="utf-8")
