@@ -14,8 +14,9 @@ train: .venv/run ## train on handwritten digits, in seconds
 mnist: .venv/run ## train on MNIST, in under a minute (DATA=folder for files you have)
 	$(BIN)/mlpcli train configs/mnist-quick.toml $(if $(DATA),--data $(DATA))
 
-gradcheck: .venv/dev ## check every gradient against independent ones
-	$(BIN)/python -m pytest tests/test_network.py
+gradcheck: .venv/run ## check every gradient, and the checker itself
+	$(BIN)/mlpcli gradcheck configs/digits.toml
+	$(BIN)/mlpcli gradcheck --self-test
 
 test: .venv/dev ## run all tests and measure their coverage
 	$(BIN)/python -m coverage erase
