@@ -175,9 +175,7 @@ def evaluate(
 
 @app.command()
 def gradcheck(
-    config: Annotated[
-        Path | None, typer.Argument(help="Settings in TOML; the network to check at its own size.")
-    ] = None,
+    config: Annotated[Path | None, typer.Argument(help="Settings of the network to check at its size.")] = None,
     data: Annotated[str | None, typer.Option(help="Real rows to check on, as in train.")] = None,
     impl: Annotated[
         Path | None, typer.Option(metavar="FILE.py", help="Check the function backward in this file, by running it.")
@@ -199,6 +197,8 @@ def gradcheck(
         messages = console(stderr=True)
         given = {key: value for key, value in flags.items() if value is not None}
         settings = configuration.load(config, given, [])
+        if test_itself and impl:
+            raise ConfigError("--self-test checks the checker, and --impl a file: give one of them.")
         if test_itself:
             passed = _test_itself(as_json)
         elif impl:

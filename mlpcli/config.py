@@ -139,6 +139,8 @@ def _flag(key: str) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     hint = f" To train on a data set, write --data {file}" if file.suffix != ".toml" else ""
+    if file.suffix == ".py":
+        hint = f" To check the gradients of a file, write --impl {file}"
     if os.path.isfile(file / "config.toml"):
         hint = f" To replay that run, write {file / 'config.toml'}"
     try:

@@ -49,7 +49,7 @@ def _near(one: Floats, other: Floats, room: float) -> bool:
 
 def diagnose(name: str, evidence: list[Evidence]) -> Diagnosis:
     """Name the mistake that explains an equation's gradient in every case it was wrong in."""
-    found = [dict(_matches(name, e)) for e in evidence]
+    found = [_found(name, e) for e in evidence]
     ids = [id for id in found[0] if all(id in others for others in found)]
     wrong = f"∂{name} ({HOMEWORK[name]}) is wrong"
     if ids:
@@ -58,7 +58,18 @@ def diagnose(name: str, evidence: list[Evidence]) -> Diagnosis:
         at = mistakes[0][1]
         hint = f"right: {FORMULAS[at]}    looks like: {mistakes[0][0].formula}"
         return Diagnosis(tuple(ids), f"{wrong}; it looks as if {why}.", hint)
-    return Diagnosis((), f"{wrong}: {_spread(name, evidence[0])}.", f"right: {FORMULAS[name]}")
+    spread = [_spread(name, e) for e in evidence]
+    varies = "times the right" in spread[0] and len(set(spread)) > 1
+    where = f" in the case {evidence[0].case.name!r}, but not in all cases" if varies else ""
+    return Diagnosis((), f"{wrong}: {spread[0]}{where}.", f"right: {FORMULAS[name]}")
+
+
+def _found(name: str, e: Evidence) -> dict[str, tuple[Mistake, str]]:
+    """The mistakes that fit, each at the first place found, the most particular first."""
+    found: dict[str, tuple[Mistake, str]] = {}
+    for id, place in _matches(name, e):
+        found.setdefault(id, place)
+    return dict(sorted(found.items(), key=lambda item: len(item[1][0].steps)))
 
 
 def _matches(name: str, e: Evidence) -> Iterator[tuple[str, tuple[Mistake, str]]]:

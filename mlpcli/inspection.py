@@ -25,7 +25,7 @@ from mlpcli.run import SCHEMA, load_data
 from mlpcli.selftest import Trial
 from mlpcli.student import Answers, ask
 from mlpcli.training import new_state, streams, train
-from mlpcli.truth import EQUATIONS, HOMEWORK, Case
+from mlpcli.truth import EQUATIONS, HOMEWORK, PHI, Case
 from mlpcli.verdict import TOLERANCE, Equation, Sample, judge, truth_of
 
 STEPS = 30  # of training, for the trained weights of the config's network
@@ -174,8 +174,22 @@ def inspect_file(path: Path, activation: str, seed: int, timeout: float) -> Home
     ]
     answers = ask(path, cases, timeout)
     rows = judge([_sample(case, calls[0]) for case, calls in zip(cases, answers, strict=True)])
-    rows = _blame_chance(rows, answers)
+    rows = _blame_chance(_other_activation(rows, cases, answers), answers)
     return Homework(path, activation, rows, {case.name: coverage(case) for case in cases}, seed)
+
+
+def _other_activation(rows: tuple[Equation, ...], cases: list[Case], answers: Answers) -> tuple[Equation, ...]:
+    """Where everything is wrong for this φ and right for another, say so at the first wrong equation."""
+    wrong = next((row for row in rows if row.given and not row.passed), None)
+    for other in PHI if wrong else ():
+        others = [replace(case, activation=other) for case in cases]
+        judged = judge([_sample(case, calls[0]) for case, calls in zip(others, answers, strict=True)])
+        if wrong and all(row.passed and not row.inherits for row in judged if row.given):
+            sentence = f"∂{wrong.name} ({HOMEWORK[wrong.name]}) is wrong for φ = {cases[0].activation}"
+            hint = f"if the file is written for that φ, say --activation {other}"
+            found = Diagnosis((), f"{sentence}, but every gradient given is right for φ = {other}.", hint)
+            return tuple(replace(row, diagnosis=found) if row is wrong else row for row in rows)
+    return rows
 
 
 def _sample(case: Case, returned: dict[str, Raw]) -> Sample:
@@ -192,7 +206,8 @@ def _blame_chance(rows: tuple[Equation, ...], answers: Answers) -> tuple[Equatio
 
 def _by_chance(row: Equation) -> Equation:
     sentence = (
-        f"∂{row.name} ({HOMEWORK[row.name]}) is wrong: two calls with the same arguments give different gradients; "
+        f"∂{row.name} ({HOMEWORK[row.name]}) is wrong: two calls with the same arguments give different gradients "
+        "(random numbers, or something kept from call to call); "
         f"it looks as if {BY_ID['fresh-mask'].sentence}."
     )
     diagnosis = Diagnosis(("fresh-mask",), sentence, "use the mask r that is handed in, and draw none")

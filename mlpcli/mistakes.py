@@ -99,13 +99,13 @@ CATALOGUE = (
     Mistake(
         "sum-instead-of-mean",
         "1/B is missing: this is the gradient of the sum over rows, not of their mean",
-        "without / B",
+        "that, without / B",
         _everywhere(lambda f, right: right * f.B),
     ),
     Mistake(
         "mean-twice",
         "1/B is there twice",
-        "/ B, once more",
+        "that, and / B once more",
         _everywhere(lambda f, right: right / f.B),
     ),
     Mistake(
@@ -171,7 +171,7 @@ CATALOGUE = (
     Mistake(
         "transposed",
         "it is the transpose of the right gradient",
-        "ᵀ",
+        "the transpose of that",
         _everywhere(lambda f, right: right.T, ("z", "W2", "a", "W1")),
         decay=lambda case, name: np.transpose(weight_decay(case, name)),
     ),

@@ -7,6 +7,7 @@ a dict with any of z, a, W1, b1, W2, b2. Running it is what it was named for; no
 import inspect
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from mlpcli.truth import EQUATIONS, PHI, Case
 CALLS = 2  # of each case, to see whether the same arguments give the same gradients
 ARGUMENTS = ("x", "y", "r", "W1", "b1", "W2", "b2")
 FRAMES = 5  # lines of a traceback that are shown, the innermost
+NEARLY = re.compile(r"(d|∂|grad_?|delta_?)?_?(z|a|W1|b1|W2|b2)(_?grad)?", re.IGNORECASE)  # names that miss by a little
 PRECISIONS = ("float32", "float64")
 
 Answers = list[list[dict[str, Raw]]]  # by case and call
@@ -127,6 +129,12 @@ def _checked(returned: object, given: dict[str, Raw]) -> dict[str, Raw]:
     if not isinstance(returned, dict):
         kind = type(returned).__name__
         raise CheckError(f"backward returned a {kind}, and must return a dict such as {{'W1': …, 'b1': …}}.")
+    for key in returned:
+        meant = NEARLY.fullmatch(str(key))
+        if meant and key not in EQUATIONS:
+            raise CheckError(
+                f"backward returned {key!r}, which is not read. Return each gradient as z, W2, b2, a, W1, b1."
+            )
     known = {name: returned[name] for name in EQUATIONS if name in returned}
     if not known:
         raise CheckError(f"backward returned none of {', '.join(EQUATIONS)}; it returned {list(returned)}.")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from mlpcli.arrays import Floats
+from mlpcli.cases import small_case
 from mlpcli.derivation import Pass, backward
 from mlpcli.truth import EQUATIONS, Case
-from mlpcli.verdict import judge
+from mlpcli.verdict import Sample, judge, truth_of
 from tests.backward_passes import ACTIVATIONS, Gradients, blamed, cases, heirs, said_of, sample, spoilt, verdict
 
 Spoil = Callable[[Floats, Pass], Floats]
@@ -173,3 +174,25 @@ def test_a_hint_has_the_right_equation_beside_the_wrong_one() -> None:
     rows = verdict("tanh", spoilt("W1", noise))
     assert rows["W1"].diagnosis
     assert rows["W1"].diagnosis.hint == "right: ∂W1 = xᵀ ∂a"
+
+
+def test_a_factor_that_differs_from_case_to_case_is_said_to() -> None:
+    samples = []
+    for seed, dropout in ((1, 0.5), (2, 0.2)):
+        case = small_case(f"dropout {dropout}", "tanh", seed, dropout=dropout)
+        g = backward(Pass(case))
+        samples.append(Sample(case, {"W2": g["W2"] * (1 + dropout)}, truth_of(case), dict.fromkeys(EQUATIONS, 1e-14)))
+    (said,) = (row.diagnosis.sentence for row in judge(samples) if row.diagnosis)
+    assert said.endswith(
+        "it is 1.5 times the right gradient everywhere in the case 'dropout 0.5', but not in all cases."
+    )
+
+
+def test_the_more_particular_mistake_comes_first() -> None:
+    case = small_case("dropout", "tanh", 1, dropout=0.5)
+    g = backward(Pass(case))
+    given = g | {"b2": g["z"].mean(axis=0)}
+    rows = judge([Sample(case, given, truth_of(case), dict.fromkeys(EQUATIONS, 1e-14))])
+    (diagnosis,) = (row.diagnosis for row in rows if row.diagnosis)
+    assert diagnosis.ids == ("bias-mean", "mean-twice")
+    assert diagnosis.hint.startswith("right: ∂b2 = Σ_rows ∂z")

@@ -191,3 +191,29 @@ def test_a_summary_counts_what_is_no_idle_mistake() -> None:
     assert (document["passed"], document["caught"], document["named"], document["of"]) == (False, 2, 1, 3)
     assert document["trials"][3] == {"activation": "relu", "id": "four", "idle": True, "caught": False, "named": False}
     assert summary(trials[:1])["passed"]
+
+
+def test_a_file_for_another_activation_is_told_which(tmp_path: Path) -> None:
+    path = tmp_path / "backward.py"
+    path.write_text(TANH, encoding="utf-8")
+    rows = inspection.inspect_file(path, "relu", 0, 20).equations
+    assert not rows[0].passed
+    assert rows[0].diagnosis is not None
+    assert (
+        rows[0].diagnosis.sentence == "∂z (3.2) is wrong for φ = relu, but every gradient given is right for φ = tanh."
+    )
+    assert rows[0].diagnosis.hint == "if the file is written for that φ, say --activation tanh"
+    assert inspection.inspect_file(path, "tanh", 0, 20).passed
+
+
+TANH = """
+import numpy as np
+
+def backward(x, y, r, W1, b1, W2, b2):
+    s = np.tanh(x @ W1 + b1)
+    z = (s * r) @ W2 + b2
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    dz = (p - np.eye(len(b2))[y]) / len(y)
+    return {"z": dz, "b1": ((dz @ W2.T) * r * (1 - s**2)).sum(axis=0)}
+"""
