@@ -9,6 +9,7 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 Raw: TypeAlias = NDArray[Any]  # features as they were read: uint8 for images, else a float type
 Labels: TypeAlias = NDArray[np.intp]
 Index: TypeAlias = NDArray[np.intp]
+SWEEP = 4096  # rows looked at together in a sweep of a whole table, so that no float copy of it is ever made
 
 
 class Shape(NamedTuple):

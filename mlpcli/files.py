@@ -47,9 +47,10 @@ def _free_memory() -> int:
 
 def must_fit(path: Path, nbytes: int) -> None:
     """Refuse to read what memory cannot hold, before anything is allocated."""
-    if nbytes > available_memory():
+    free = available_memory()
+    if nbytes > free:
         raise DataError(
-            f"{path}: would need {size(nbytes)} of memory, and {size(available_memory())} is free. "
+            f"{path}: would need {size(nbytes)} of memory, and {size(free)} is free. "
             "Use fewer rows or a smaller number type."
         )
 

@@ -24,7 +24,7 @@ from mlpcli.opinions import SecondOpinions, second_opinions
 from mlpcli.run import SCHEMA, load_data
 from mlpcli.selftest import Trial
 from mlpcli.student import Answers, ask
-from mlpcli.training import new_state, streams, train
+from mlpcli.training import minibatches, new_state, streams, train
 from mlpcli.truth import EQUATIONS, HOMEWORK, PHI, Case
 from mlpcli.verdict import TOLERANCE, Equation, Sample, judge, truth_of
 
@@ -127,7 +127,8 @@ def _minibatch(
     shuffled = stream.permutation(len(labels))
     first = shuffled[np.unique(labels[shuffled], return_index=True)[1]]
     places = np.concatenate([first, np.setdiff1d(shuffled, first, assume_unique=True)])
-    places = places[: max(len(first), min(config.training.batch_size, len(labels)))]
+    B, _ = minibatches(len(labels), config.training.batch_size)
+    places = places[: max(len(first), B)]
     x = np.empty((len(places), shape.D), np.float32)
     chosen = Feed(data.train, data.scaling, len(places)).fill(places, x)
     if config.network.input_dropout:

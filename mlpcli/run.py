@@ -26,7 +26,7 @@ from mlpcli.modelfile import Model, save
 from mlpcli.observers import BestModel, EarlyStopping, MetricsLog, Observer, drive
 from mlpcli.optimizers import RULES
 from mlpcli.runfolder import check_place, claim, default_folder, forget_former, former
-from mlpcli.training import Streams, TrainingState, new_state, streams, train
+from mlpcli.training import Streams, TrainingState, minibatches, new_state, streams, train
 
 SCHEMA = 1
 
@@ -45,9 +45,14 @@ class Plan:
     overwrite: bool
 
     @property
+    def B(self) -> int:
+        """Rows in a minibatch."""
+        return minibatches(len(self.data.train), self.config.training.batch_size)[0]
+
+    @property
     def batches(self) -> int:
         """Minibatches in an epoch, the last short one included."""
-        return -(-len(self.data.train) // min(self.config.training.batch_size, len(self.data.train)))
+        return minibatches(len(self.data.train), self.config.training.batch_size)[1]
 
     def document(self) -> dict[str, Any]:
         """What `--dry-run --json` prints."""
@@ -128,12 +133,12 @@ def prepare(config: Config, out: Path | None, overwrite: bool, tell: Tell) -> Pl
     data = load_data(config, seeds, tell)
     config = with_values(config, _absolute_paths(config.data) | {"data.scaling": data.scaling_kind})
     shape = Shape(data.features, config.network.hidden, len(data.classes))
-    B, checked = min(config.training.batch_size, len(data.train)), len(data.validation)
-    memory = memory_needed(shape, B, checked, config.optimizer.name)
-    if memory > available_memory():
+    B, _ = minibatches(len(data.train), config.training.batch_size)
+    memory, free = memory_needed(shape, B, len(data.validation), config.optimizer.name), available_memory()
+    if memory > free:
         raise ConfigError(
             f"network.hidden = {shape.H:,} with {shape.D:,} features and {shape.K:,} classes needs {size(memory)} "
-            f"of memory, and {size(available_memory())} is free. Lower network.hidden or training.batch_size."
+            f"of memory, and {size(free)} is free. Lower network.hidden or training.batch_size."
         )
     return Plan(config, data, seeds, shape, memory, folder, out is not None, overwrite)
 

@@ -57,8 +57,14 @@ def new_state(config: Config, shape: Shape, seeds: Streams, dtype: DTypeLike = n
     network = Network(shape, config.network.activation, dtype)
     initialise(network, seeds.initialise)
     o = config.optimizer
-    hyper = Hyper(o.momentum, o.nesterov, o.beta1, o.beta2, o.epsilon)
+    hyper = Hyper(momentum=o.momentum, nesterov=o.nesterov, beta1=o.beta1, beta2=o.beta2, epsilon=o.epsilon)
     return TrainingState(network, Optimizer(o.name, network, hyper, o.weight_decay), seeds.shuffle, seeds.dropout)
+
+
+def minibatches(rows: int, batch_size: int) -> tuple[int, int]:
+    """B, the rows in a minibatch, and how many of them an epoch has, the last short one included."""
+    B = min(batch_size, rows)
+    return B, -(-rows // B)
 
 
 class Stepper:
@@ -67,8 +73,7 @@ class Stepper:
     def __init__(self, state: TrainingState, data: Dataset, config: Config) -> None:
         shape, dtype, rows = state.network.shape, state.network.theta.dtype, len(data.train)
         self.state, self.config = state, config
-        self.B = min(config.training.batch_size, rows)
-        self.batches = -(-rows // self.B)
+        self.B, self.batches = minibatches(rows, config.training.batch_size)
         self.warmup = round(config.optimizer.warmup_epochs * self.batches)
         self.lr = self._rate(state.batch - 1)  # the last step's learning rate
         self.feed = Feed(data.train, data.scaling, self.B)

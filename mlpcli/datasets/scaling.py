@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpcli.arrays import Floats, Index, Raw, chunks
+from mlpcli.arrays import SWEEP, Floats, Index, Raw, chunks
 
-SWEEP = 4096  # rows swept together, so that no float copy of a whole data set is ever made
 ROUNDING = 1e-12  # a spread below this share of a feature's size is rounding: the feature is constant
 SMALLEST = np.finfo(np.float32).tiny  # and so is one below this, whose inverse would overflow
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.arrays import Labels, Raw, chunks
+from mlpcli.arrays import SWEEP, Labels, Raw, chunks
 from mlpcli.errors import DataError
 
-SWEEP = 4096  # rows looked at together where a whole table is swept
 SMALLEST_IMAGE = 16  # pixels a side: below this a square number of features is taken for a coincidence
 LARGEST = np.finfo(np.float32).max
 LARGEST_LABEL = np.float64(2**53)  # below it a float64 is exact

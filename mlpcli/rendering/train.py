@@ -32,7 +32,7 @@ def show_plan(out: Console, plan: Plan, title: str = "mlpcli train") -> None:
         *((name, path) for name in ("validation", "test") if isinstance(path := getattr(config.data, name), str)),
         ("network", f"{plan.shape} · {_network(config)}"),
         ("parameters", f"{plan.shape.parameters:,} · about {size(plan.memory)} of memory beside the data"),
-        ("training", f"{steps} of {count(min(config.training.batch_size, len(data.train)), 'row')}{patience}"),
+        ("training", f"{steps} of {count(plan.B, 'row')}{patience}"),
         ("optimizer", _optimizer(config)),
         ("seed", str(config.seed)),
         ("folder", str(plan.folder)),
@@ -77,7 +77,7 @@ class Screen:
         self.task: TaskID | None = None
         self.epochs = self.batches = 0
         self.drawn = self.epoch_began = 0.0
-        self.loss, self.accuracy, self.best, self.speed = "-", "-", float("inf"), 0.0
+        self.accuracy, self.best = "-", float("inf")
         self.seen, self.unprinted = 0, ""
 
     def __enter__(self) -> Self:
@@ -90,10 +90,8 @@ class Screen:
     def __call__(self, event: Event) -> None:
         """Draw the event, a batch at most ten times a second."""
         if isinstance(event, BatchDone):
-            self.seen += event.rows
-            now = time.perf_counter()
-            if now - self.drawn > REFRESH:
-                self._draw(event, now)
+            if self.live:
+                self._batch(event)
         elif isinstance(event, EpochDone):
             self._epoch(event)
         elif isinstance(event, Started):
@@ -108,8 +106,10 @@ class Screen:
         total = event.epochs * event.batches
         self.task = self.bar.add_task("", total=total, epoch="1", loss="-", accuracy="-", speed="-")
 
-    def _draw(self, event: BatchDone, now: float) -> None:
-        if self.live and self.task is not None:
+    def _batch(self, event: BatchDone) -> None:
+        self.seen += event.rows
+        now = time.perf_counter()
+        if now - self.drawn > REFRESH and self.task is not None:
             self.drawn = now
             speed = self.seen / max(now - self.epoch_began, 1e-9)
             self.bar.update(

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from mlpcli.datasets.scaling import SWEEP, Scaling, learn
+from mlpcli.arrays import SWEEP
+from mlpcli.datasets.scaling import Scaling, learn
 from tests.datasets.formats import some
 
 finite = st.floats(-1e30, 1e30, allow_subnormal=True)
