@@ -1,18 +1,16 @@
 """The command line: parse, call, render, exit. Everything heavy is imported by the command that needs it."""
 
-import json
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mlpcli import __version__
-from mlpcli.errors import ConfigError, MlpcliError
+from mlpcli.boundary import boundary, print_json
+from mlpcli.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlpcli.config import Config
@@ -26,8 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"default_map": {"help": False}},  # or typer imports pydantic to see that None is not True
 )
-BROKEN_PIPE = 141  # what a shell reports of a command that SIGPIPE ended
-INTERRUPTED = 130
 
 
 def _show_version(wanted: bool) -> None:
@@ -45,50 +41,6 @@ def _mlpcli(
     pass
 
 
-@contextmanager
-def _boundary(as_json: bool, **more: object) -> Iterator[None]:
-    """Turn the library's errors into a sentence on stderr and an exit code; no traceback for bad input.
-
-    With `as_json`, stdout gets one document all the same, with `more` in it.
-    """
-    try:
-        yield
-    except MlpcliError as error:
-        raise typer.Exit(_told(str(error), error.exit_code, as_json, more)) from error
-    except MemoryError as error:
-        said = "there is not enough memory. Lower network.hidden or training.batch_size, or use fewer rows."
-        raise typer.Exit(_told(said, 2, as_json, more)) from error
-    except KeyboardInterrupt as error:
-        raise typer.Exit(_told("stopped.", INTERRUPTED, as_json, more)) from error
-    except OSError as error:  # only a stream's: the library says its own in sentences
-        raise typer.Exit(_cut_off(error)) from error
-
-
-def _told(sentence: str, code: int, as_json: bool, more: dict[str, object]) -> int:
-    """Say what went wrong, and return the exit code; also where nobody listens any more."""
-    try:
-        if as_json:
-            _print_json({"schema": 1} | more | {"error": sentence})
-        typer.echo(f"mlpcli: {sentence}", err=True)
-    except OSError as error:
-        _cut_off(error)
-    return code
-
-
-def _cut_off(error: OSError) -> int:
-    """The exit code for a stdout or stderr that takes no more: quiet for a closed pipe, said for a full disk."""
-    with suppress(OSError):
-        if not isinstance(error, BrokenPipeError):
-            typer.echo(f"mlpcli: the output cannot be written: {error.strerror}.", err=True)
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # or Python would complain on its way out
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return BROKEN_PIPE if isinstance(error, BrokenPipeError) else 2
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps(document, indent=2))
-
-
 @app.command()
 def train(
     config: Annotated[Path | None, typer.Argument(help="Settings in TOML; defaults where left out.")] = None,
@@ -103,6 +55,7 @@ def train(
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="sgd, momentum or adam.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random stream.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor cores to use; all if not given.")] = None,
     sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the run; runs/<data>-<time> if not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a former run in that folder.")] = False,
@@ -119,9 +72,10 @@ def train(
         "training.batch_size": batch_size,
         "optimizer.lr": lr,
         "optimizer.name": optimizer,
+        "training.threads": threads,
         "seed": seed,
     }
-    with _boundary(as_json):
+    with boundary(as_json):
         from mlpcli import config as configuration
         from mlpcli import run
         from mlpcli.observers import EXIT_CODES, Signals
@@ -133,12 +87,12 @@ def train(
         settings = configuration.load(config, given, sets or [])
         plan = run.prepare(settings, out, overwrite, lambda text: say(messages, text))
         if dry_run:
-            _print_json(plan.document()) if as_json else show_plan(results, plan, "dry run: nothing is written")
+            print_json(plan.document()) if as_json else show_plan(results, plan, "dry run: nothing is written")
             return
         show_plan(messages, plan)
         with Screen(messages) as screen, Signals(lambda text: say(messages, text)) as signals:
             result = run.execute(plan, [screen, signals])
-        _print_json(result.document()) if as_json else show_result(results, result)
+        print_json(result.document()) if as_json else show_result(results, result)
         if result.stopped in EXIT_CODES:
             raise typer.Exit(EXIT_CODES[result.stopped])
 
@@ -157,7 +111,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON document.")] = False,
 ) -> None:
     """Score a trained model: accuracy, loss, every class, the confusion matrix, the worst mistakes."""
-    with _boundary(as_json):
+    with boundary(as_json):
         from mlpcli import scoring
         from mlpcli.rendering.console import console, percent, say
         from mlpcli.rendering.evaluation import show_evaluation
@@ -166,7 +120,7 @@ def evaluate(
         if min_accuracy is not None and not 0 <= min_accuracy <= 1:
             raise ConfigError(f"--min-accuracy {min_accuracy:g} is refused; it must be from 0 to 1, as 0.98 for 98 %.")
         result = scoring.evaluate(model, data, split, lambda text: say(messages, text))
-        _print_json(result.document()) if as_json else show_evaluation(console(), result)
+        print_json(result.document()) if as_json else show_evaluation(console(), result)
         if min_accuracy is not None and result.scores.accuracy < min_accuracy:
             said = f"The accuracy, {percent(result.scores.accuracy)}, is under the {percent(min_accuracy)} asked for."
             say(messages, said)
@@ -190,7 +144,7 @@ def gradcheck(
 ) -> None:
     """Check gradients against true ones: this tool's own, or those of a file of yours."""
     flags = {"data.source": data, "network.activation": activation, "seed": seed}
-    with _boundary(as_json, passed=False):
+    with boundary(as_json, passed=False):
         from mlpcli import config as configuration
         from mlpcli.rendering.console import console, say
 
@@ -217,7 +171,7 @@ def _test_itself(as_json: bool) -> bool:
 
     trials = self_test()
     found = summary(trials)
-    _print_json(found) if as_json else show_self_test(console(), trials)
+    print_json(found) if as_json else show_self_test(console(), trials)
     return bool(found["passed"])
 
 
@@ -227,7 +181,7 @@ def _check_file(path: Path, activation: str, seed: int, timeout: float, as_json:
     from mlpcli.rendering.gradcheck import show_homework
 
     homework = inspect_file(path, activation, seed, timeout)
-    _print_json(homework.document()) if as_json else show_homework(console(), homework)
+    print_json(homework.document()) if as_json else show_homework(console(), homework)
     return homework.passed
 
 
@@ -238,7 +192,7 @@ def _check_network(settings: "Config", activation: str | None, tell: Callable[[s
     from mlpcli.rendering.gradcheck import show_inspection
 
     inspection = inspect_network(settings, (activation,) if activation else tuple(ACTIVATIONS), tell)
-    _print_json(inspection.document()) if as_json else show_inspection(console(), inspection)
+    print_json(inspection.document()) if as_json else show_inspection(console(), inspection)
     return inspection.passed
 
 

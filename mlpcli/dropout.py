@@ -1,7 +1,8 @@
 """Dropout masks: r holds 1/q where a unit is kept and 0 where it is dropped (inverted dropout).
 
-Srivastava et al. 2014. One 16-bit draw decides each unit, so q is rounded to a multiple of 2⁻¹⁶
-and r uses that q: the mean of r is exactly 1, and scoring needs no rescaling.
+Srivastava et al. 2014. One draw of 8 bits decides each unit where q is a multiple of 2⁻⁸, as 1/2 is,
+and one of 16 bits elsewhere. So q is rounded to a multiple of 2⁻¹⁶, and r uses that q: the mean of r
+is exactly 1, and scoring needs no rescaling.
 """
 
 import numpy as np
@@ -13,25 +14,35 @@ DRAW = 4096  # 64-bit words asked of the generator at a time, so that nothing gr
 
 
 class Masks:
-    """Draws masks of one shape (B, n) into one buffer; `dropout` is the probability of dropping."""
+    """Draws masks of one shape (B, n) into one buffer; `dropout` is the probability of dropping.
 
-    def __init__(self, shape: tuple[int, int], dropout: float, dtype: DTypeLike = np.float32) -> None:
-        B, n = shape
-        self.threshold = max(1, round((1 - dropout) * 2**16))
-        self.r: Floats = np.empty(shape, dtype)
-        self.keep = np.empty(shape, np.bool_)
-        self.words = np.empty(-(-B * n // 4), np.uint64)
-        self.draws = self.words.view(np.uint16)[: B * n].reshape(shape)
+    A draw is the same whatever part of the n columns is asked for: `part` says which.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], dropout: float, dtype: DTypeLike = np.float32, part: slice = slice(None)
+    ) -> None:
+        B, self.n = shape
+        threshold = max(1, round((1 - dropout) * 2**16))
+        bits = 16 if threshold % 2**8 else 8
+        self.threshold = threshold >> 16 - bits
+        self.kept = 2**bits / self.threshold  # 1/q
+        self.per_word = 64 // bits
+        self.words = np.empty(-(-B * self.n // self.per_word), np.uint64)
+        draws = self.words.view(f"u{bits // 8}")[: B * self.n].reshape(shape)
+        self.draws = draws[:, part]
+        self.keep = np.empty(self.draws.shape, np.bool_)
+        self.r: Floats = np.empty(self.draws.shape, dtype)
 
     def draw(self, stream: np.random.Generator, rows: int) -> Floats:
         """The next mask for the first `rows` rows, (rows, n): independent draws, kept with probability q."""
-        words = self.words[: -(-rows * self.r.shape[1] // 4)]
+        words = self.words[: -(-rows * self.n // self.per_word)]
         for start in range(0, len(words), DRAW):
             piece = words[start : start + DRAW]
             piece[:] = stream.bit_generator.random_raw(len(piece))
         r, keep = self.r[:rows], self.keep[:rows]
         np.less(self.draws[:rows], self.threshold, out=keep)
-        np.multiply(keep, r.dtype.type(2**16 / self.threshold), out=r)
+        np.multiply(keep, r.dtype.type(self.kept), out=r)
         return r
 
 

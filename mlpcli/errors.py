@@ -31,3 +31,7 @@ class DivergedError(MlpcliError):
 
 class CheckError(MlpcliError):
     """A gradient could not be checked: the file cannot be run, or the check would prove nothing."""
+
+
+class WorkerError(MlpcliError):
+    """A process that trains some of the hidden units has ended before its time."""

@@ -1,14 +1,15 @@
 """Scores of a network on rows: loss, accuracy, confusion, and precision, recall and F1 by class."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.arrays import Floats, Labels
-from mlpcli.network import Network, Workspace, forward, loss_by_row
+from mlpcli.network import Network, Workspace, complete, forward, loss_by_row
 
 Z95 = 1.959963984540054  # the standard normal's 97.5 % point
 
@@ -83,19 +84,39 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def score(network: Network, batches: Iterable[tuple[Floats, Labels]], ws: Workspace) -> Scores:
-    """Score every row of the batches, x (n,D) and labels (n) with n at most ws's B, dropout off.
+class ByRow(NamedTuple):
+    """What a network made of N rows, one by one: each row's loss, the guess, and the confidence in it."""
 
-    Where weights are so large that a row's loss is not finite, the mean loss says so.
+    losses: Floats
+    predicted: Labels
+    confidence: Floats
+
+    def part(self, rows: slice) -> "ByRow":
+        """The same for some of the rows; views, nothing is copied."""
+        return ByRow(self.losses[rows], self.predicted[rows], self.confidence[rows])
+
+    def scores(self, labels: Labels, K: int) -> Scores:
+        """The scores of these rows, whose labels (N) are given."""
+        return Scores(float(self.losses.mean(dtype=np.float64)), labels, self.predicted, self.confidence, K)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def score(
+    network: Network,
+    batches: Iterable[tuple[Floats, Labels]],
+    ws: Workspace,
+    found: ByRow,
+    add_up: Callable[[Floats], None] = complete,
+) -> None:
+    """Score every row of the batches, x (n,D) and labels (n) with n at most ws's B, dropout off, into `found`.
+
+    Where weights are so large that a row's loss is not finite, the mean loss says so. add_up as in forward.
     """
-    total, labels, predicted, confidence = 0.0, [], [], []
-    for x, batch_labels in batches:
-        cut = ws.first(len(x))
-        forward(network, x, 1.0, cut)
-        total += float(loss_by_row(batch_labels, cut).sum(dtype=np.float64))
-        labels.append(batch_labels)
-        predicted.append(cut.z.argmax(axis=1))
-        confidence.append(cut.p.max(axis=1))
-    truth = np.concatenate(labels)
-    return Scores(total / len(truth), truth, np.concatenate(predicted), np.concatenate(confidence), network.shape.K)
+    done = 0
+    for x, labels in batches:
+        cut, here = ws.first(len(x)), found.part(slice(done, done + len(x)))
+        forward(network, x, 1.0, cut, add_up=add_up)
+        here.losses[:] = loss_by_row(labels, cut)
+        cut.z.argmax(axis=1, out=here.predicted)
+        cut.p.max(axis=1, out=here.confidence)
+        done += len(x)

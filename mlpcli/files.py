@@ -4,7 +4,6 @@ import errno
 import math
 import os
 import stat
-import sys
 import tempfile
 import warnings
 import zipfile
@@ -19,30 +18,11 @@ import numpy as np
 
 from mlpcli.arrays import Raw
 from mlpcli.errors import DataError, OutputError
+from mlpcli.machine import available_memory
 
 READ = 1 << 20  # bytes read at a time
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)  # what a broken archive makes its readers raise
 MOST_DEFLATE = 1032  # deflate cannot shrink anything further than this, so a larger claim is a lie
-
-
-def available_memory() -> int:
-    """Bytes that could be allocated now without swapping, as far as the system and a container's limit tell."""
-    return min(_free_memory(), _container_memory())
-
-
-def _container_memory() -> int:
-    try:
-        return int(Path("/sys/fs/cgroup/memory.max").read_text("ascii"))
-    except (OSError, ValueError):  # not in a container, or without a limit
-        return sys.maxsize
-
-
-def _free_memory() -> int:
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):  # not Linux: all the memory there is
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def must_fit(path: Path, nbytes: int) -> None:

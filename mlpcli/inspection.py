@@ -23,8 +23,9 @@ from mlpcli.network import Network
 from mlpcli.opinions import SecondOpinions, second_opinions
 from mlpcli.run import SCHEMA, load_data
 from mlpcli.selftest import Trial
+from mlpcli.state import streams
 from mlpcli.student import Answers, ask
-from mlpcli.training import minibatches, new_state, streams, train
+from mlpcli.training import minibatches, new_state, train
 from mlpcli.truth import EQUATIONS, HOMEWORK, PHI, Case
 from mlpcli.verdict import TOLERANCE, Equation, Sample, judge, truth_of
 

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeAlias
@@ -19,10 +20,11 @@ Observer: TypeAlias = Callable[[Event], StopReason | None]
 
 def drive(events: Events, observers: Sequence[Observer]) -> Stopped:
     """Show every event to every observer, pass the first answer back, and return the last event."""
-    event = next(events)
-    while not isinstance(event, Stopped):
-        answers = [observer(event) for observer in observers]
-        event = events.send(next(filter(None, answers), None))
+    with closing(events):
+        event = next(events)
+        while not isinstance(event, Stopped):
+            answers = [observer(event) for observer in observers]
+            event = events.send(next(filter(None, answers), None))
     for observer in observers:
         observer(event)
     return event

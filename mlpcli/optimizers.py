@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mlpcli.arrays import Floats, chunks
+from mlpcli.arrays import Floats, chunks, shared_zeros
 from mlpcli.network import PIECE, Network
 
 
@@ -27,45 +27,46 @@ class Hyper:
     epsilon: float = 1e-8
 
 
-Rule: TypeAlias = Callable[[Floats, Floats, list[Floats], Floats, float, int, Hyper], None]
+Rule: TypeAlias = Callable[[Floats, Floats, list[Floats], float, int, Hyper], None]
 
 
-def sgd(theta: Floats, g: Floats, slots: list[Floats], scratch: Floats, lr: float, t: int, c: Hyper) -> None:
+def sgd(theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyper) -> None:
     """θ ← θ − lr g."""
     g *= lr
     theta -= g
 
 
-def momentum(theta: Floats, g: Floats, slots: list[Floats], scratch: Floats, lr: float, t: int, c: Hyper) -> None:
-    """With v ← μ v − lr g: θ ← θ + v, or θ + μ v − lr g after Nesterov (Sutskever et al. 2013)."""
-    (v,) = slots
+def momentum(theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyper) -> None:
+    """V ← μ v − lr g; θ ← θ + v, or θ + μ v − lr g after Nesterov (Sutskever et al. 2013); the slot holds μ v."""
+    (m,) = slots
     g *= lr
-    v *= c.momentum
-    v -= g
+    m -= g  # v
+    if not c.nesterov:
+        theta += m
+    m *= c.momentum  # μ v
     if c.nesterov:
-        np.multiply(v, c.momentum, out=scratch)
-        theta += scratch
+        theta += m
         theta -= g
-    else:
-        theta += v
 
 
-def adam(theta: Floats, g: Floats, slots: list[Floats], scratch: Floats, lr: float, t: int, c: Hyper) -> None:
-    """With m ← β1 m + (1−β1) g; v ← β2 v + (1−β2) g²: θ ← θ − lr m̂ / (√v̂ + ε) (Kingma and Ba 2015)."""
-    m, v = slots
-    m *= c.beta1
-    np.multiply(g, 1 - c.beta1, out=scratch)
-    m += scratch
-    v *= c.beta2
+def adam(theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyper) -> None:
+    """θ ← θ − lr m̂ / (√v̂ + ε), with m̂ and v̂ the corrected means of g and g² (Kingma and Ba 2015).
+
+    The slots hold the sums M = Σ β1ⁱ g and V = Σ β2ⁱ g² over the steps i ago, so that each costs one pass less:
+    m̂ = M / (1 + β1 + … + β1ᵗ⁻¹), and v̂ likewise.
+    """
+    M, V = slots
+    M *= c.beta1
+    M += g
+    V *= c.beta2
     g *= g
-    g *= 1 - c.beta2
-    v += g
-    np.multiply(v, 1 / (1 - c.beta2**t), out=g)
-    np.sqrt(g, out=g)
-    g += c.epsilon  # √v̂ + ε
-    np.divide(m, g, out=scratch)
-    scratch *= lr / (1 - c.beta1**t)
-    theta -= scratch
+    V += g
+    root = math.sqrt((1 - c.beta2) / (1 - c.beta2**t))  # √v̂ = root √V
+    np.sqrt(V, out=g)
+    g += c.epsilon / root
+    np.divide(M, g, out=g)
+    g *= lr / root * (1 - c.beta1) / (1 - c.beta1**t)
+    theta -= g
 
 
 RULES: dict[str, tuple[Rule, int]] = {"sgd": (sgd, 0), "momentum": (momentum, 1), "adam": (adam, 2)}
@@ -75,12 +76,18 @@ class Optimizer:
     """One rule, its moment vectors (each as long as theta) and the number of steps taken."""
 
     def __init__(self, name: str, network: Network, hyper: Hyper, weight_decay: float = 0.0) -> None:
+        self.name = name
         self.rule, count = RULES[name]
         self.hyper = hyper
         self.weight_decay = weight_decay
-        self.slots = [np.zeros_like(network.theta) for _ in range(count)]
-        self.scratch = np.empty_like(network.theta[:PIECE])
+        self.slots = [shared_zeros(len(network.theta), network.theta.dtype) for _ in range(count)]
         self.steps = 0
+
+    def resting_for(self, network: Network) -> "Optimizer":
+        """The same rule for another network, its moments at zero, as many steps taken."""
+        other = Optimizer(self.name, network, self.hyper, self.weight_decay)
+        other.steps = self.steps
+        return other
 
     def step(self, network: Network, gradient: Floats, lr: float) -> None:
         """Move theta once, in place; the gradient is used up."""
@@ -88,9 +95,8 @@ class Optimizer:
         if self.weight_decay:
             network.theta[: network.shape.weights] *= 1 - lr * self.weight_decay
         for piece in chunks(len(gradient), PIECE):
-            scratch = self.scratch[: piece.stop - piece.start]
             slots = [slot[piece] for slot in self.slots]
-            self.rule(network.theta[piece], gradient[piece], slots, scratch, lr, self.steps, self.hyper)
+            self.rule(network.theta[piece], gradient[piece], slots, lr, self.steps, self.hyper)
 
 
 def limit_norms(W1: Floats, most: float) -> None:

@@ -14,21 +14,26 @@ import numpy as np
 from mlpcli import __version__
 from mlpcli.arrays import Shape
 from mlpcli.config import Config, Data, to_toml, with_values
-from mlpcli.datasets.dataset import SCORED_TOGETHER, Dataset, Rows, Scorer
+from mlpcli.datasets.dataset import Dataset, Rows
 from mlpcli.datasets.load import is_path, short_name
 from mlpcli.datasets.load import load as load_dataset
 from mlpcli.datasets.named import Tell
 from mlpcli.errors import ConfigError, DivergedError
 from mlpcli.evaluation import Scores
 from mlpcli.events import StopReason
-from mlpcli.files import available_memory, size, write_text
+from mlpcli.files import size, write_text
+from mlpcli.machine import available_memory, blas, cores, products_with
 from mlpcli.modelfile import Model, save
 from mlpcli.observers import BestModel, EarlyStopping, MetricsLog, Observer, drive
 from mlpcli.optimizers import RULES
 from mlpcli.runfolder import check_place, claim, default_folder, forget_former, former
-from mlpcli.training import Streams, TrainingState, minibatches, new_state, streams, train
+from mlpcli.scorer import SCORED_TOGETHER, score_all
+from mlpcli.state import Streams, TrainingState, streams
+from mlpcli.training import minibatches, new_state, train
 
 SCHEMA = 1
+WORTH_SHARING = 1_000_000  # multiplications in x W1 for which a process more pays, by docs/performance.md
+FEWEST_UNITS = 16  # hidden units of one process
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Plan:
     streams: Streams
     shape: Shape
     memory: int
+    cores: int
     folder: Path
     named: bool  # whether the user chose the folder
     overwrite: bool
@@ -48,6 +54,11 @@ class Plan:
     def B(self) -> int:
         """Rows in a minibatch."""
         return minibatches(len(self.data.train), self.config.training.batch_size)[0]
+
+    @property
+    def processes(self) -> int:
+        """How many share the hidden units out, each on one core."""
+        return share_out(self.shape, self.B, self.cores)
 
     @property
     def batches(self) -> int:
@@ -64,6 +75,7 @@ class Plan:
             "network": str(self.shape),
             "parameters": self.shape.parameters,
             "memory_bytes": self.memory,
+            "threads": self.processes,
             "batches": self.batches,
             "config": self.config.model_dump(),
         }
@@ -91,6 +103,8 @@ class Result:
             "best_epoch": self.best_epoch,
             **{part: brief(scores) for part, scores in self.scores.items()},
             "seconds": round(self.seconds, 3),
+            "threads": self.plan.processes,
+            "blas": blas(),
             "versions": versions(),
         }
 
@@ -134,13 +148,15 @@ def prepare(config: Config, out: Path | None, overwrite: bool, tell: Tell) -> Pl
     config = with_values(config, _absolute_paths(config.data) | {"data.scaling": data.scaling_kind})
     shape = Shape(data.features, config.network.hidden, len(data.classes))
     B, _ = minibatches(len(data.train), config.training.batch_size)
-    memory, free = memory_needed(shape, B, len(data.validation), config.optimizer.name), available_memory()
+    some = config.training.threads or cores()
+    memory = memory_needed(shape, B, len(data.validation), config.optimizer.name, share_out(shape, B, some))
+    free = available_memory()
     if memory > free:
         raise ConfigError(
             f"network.hidden = {shape.H:,} with {shape.D:,} features and {shape.K:,} classes needs {size(memory)} "
             f"of memory, and {size(free)} is free. Lower network.hidden or training.batch_size."
         )
-    return Plan(config, data, seeds, shape, memory, folder, out is not None, overwrite)
+    return Plan(config, data, seeds, shape, memory, some, folder, out is not None, overwrite)
 
 
 def load_data(config: Config, seeds: Streams, tell: Tell) -> Dataset:
@@ -155,15 +171,22 @@ def _absolute_paths(settings: Data) -> dict[str, str]:
     return {f"data.{key}": absolute(value) for key, value in named.items() if isinstance(value, str)}
 
 
-def memory_needed(shape: Shape, B: int, checked: int, optimizer: str) -> int:
+def share_out(shape: Shape, B: int, cores: int) -> int:
+    """Over how many processes to share the hidden units out: one for each core, where a step's work is worth it."""
+    return max(1, min(cores, B * shape.D * shape.H // WORTH_SHARING, shape.H // FEWEST_UNITS))
+
+
+def memory_needed(shape: Shape, B: int, checked: int, optimizer: str, processes: int = 1) -> int:
     """Bytes of float32 that a run allocates for minibatches of B rows and so many validation rows.
 
     theta, gradient, best weights and moments (but no fewer than 5 vectors: the first weights are drawn
-    in float64), and the buffers by row: of training and checking, or of scoring in the end.
+    in float64), theta and moments once more where they are shared out, and the buffers by row:
+    of training and checking, or of scoring in the end.
     """
-    vectors = max(5, 3 + RULES[optimizer][1])
-    scored = 2 * shape.D + 3 * shape.H + 3 * shape.K
-    training = B * (3 * shape.D + 8 * shape.H + 3 * shape.K) + min(SCORED_TOGETHER, checked) * scored
+    moments = RULES[optimizer][1]
+    vectors = max(5, 3 + moments) + (1 + moments if processes > 1 else 0)
+    scored = 2 * shape.D * processes + 3 * shape.H + 3 * shape.K
+    training = B * (3 * shape.D * processes + 8 * shape.H + 3 * shape.K) + min(SCORED_TOGETHER, checked) * scored
     return 4 * (vectors * shape.parameters + max(training, SCORED_TOGETHER * scored))
 
 
@@ -179,7 +202,9 @@ def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
     best = BestModel(state.network)
     log, patience = MetricsLog(plan.folder / "metrics.jsonl"), EarlyStopping(plan.config.training.patience)
     try:
-        stopped = drive(train(state, plan.data, plan.config), [best, log, patience, *observers])
+        with products_with(1):
+            events = train(state, plan.data, plan.config, plan.processes)
+            stopped = drive(events, [best, log, patience, *observers])
     except (Exception, KeyboardInterrupt):
         if best.epoch:
             _finish(plan, state, best, "interrupted", began)
@@ -199,7 +224,8 @@ def _finish(plan: Plan, state: TrainingState, best: BestModel, reason: StopReaso
     best.restore()
 
     def scored(rows: Rows) -> Scores:
-        return Scorer(state.network, plan.data.scaling, rows).score()
+        with products_with(1):
+            return score_all(state.network, plan.data.scaling, rows, plan.cores)
 
     held_out = {"validation": scored(plan.data.validation), "test": scored(plan.data.test)}
     save(plan.folder / "model.npz", Model(state.network, plan.data.scaling, _header(plan, best.epoch, held_out)))

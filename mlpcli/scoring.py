@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import Rows, Scorer, all_rows
+from mlpcli.datasets.dataset import Rows, all_rows
 from mlpcli.datasets.load import load as load_dataset
 from mlpcli.datasets.load import read
 from mlpcli.datasets.named import Tell
 from mlpcli.datasets.table import arranged, fingerprint
 from mlpcli.errors import DataError, ModelError
 from mlpcli.evaluation import Scores, by_class
+from mlpcli.machine import cores, products_with
 from mlpcli.modelfile import Model, load
 from mlpcli.run import SCHEMA, absolute
 from mlpcli.runfolder import model_path
-from mlpcli.training import streams
+from mlpcli.scorer import score_all
+from mlpcli.state import streams
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ def evaluate(path: Path, source: str | None, split: str | None, tell: Tell) -> E
         name, part, rows = _other_rows(model, source, tell)
     else:
         raise DataError("--split is for the rows of the model's own run; leave it out where --data names other rows.")
-    scores = Scorer(model.network, model.scaling, rows).score()
+    processes = cores()
+    with products_with(1):
+        scores = score_all(model.network, model.scaling, rows, processes)
     if not math.isfinite(scores.loss):
         raise DataError(f"{name}: the loss of {path} on these rows is {scores.loss}: the model or the rows are no use.")
     return Evaluation(path, model, name, part, rows, scores)

@@ -1,55 +1,30 @@
 """Training: epochs and minibatches, as a generator of events that can be told to stop."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mlpcli.arrays import Floats, Index, Shape
+from mlpcli.arrays import ALL, Floats, Shape
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import Dataset, Feed, Scorer
+from mlpcli.datasets.dataset import Dataset, Feed
 from mlpcli.dropout import Masks, draw_nothing_dropped
 from mlpcli.evaluation import Scores
 from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped, StopReason
-from mlpcli.network import Network, backward, forward, gradient, initialise, mean_loss, workspace
+from mlpcli.network import Network, backward, complete, forward, gradient, initialise, mean_loss, workspace
 from mlpcli.optimizers import Hyper, Optimizer, limit_norms, rate
+from mlpcli.scorer import SCORED_TOGETHER, Scorer
+from mlpcli.state import Streams, TrainingState
+from mlpcli.workers import Workers, even_cuts
 
 HOPELESS = 1_000  # an epoch whose mean loss is over this many times ln K, that of guessing, has diverged
 
 Draw: TypeAlias = Callable[[np.random.Generator, int], Floats | float]
 Events: TypeAlias = Generator[Event, StopReason | None, None]
-
-
-@dataclass(frozen=True)
-class Streams:
-    """Independent random streams, all from one seed; using one leaves the others as they are."""
-
-    split: np.random.Generator
-    initialise: np.random.Generator
-    shuffle: np.random.Generator
-    dropout: np.random.Generator
-
-
-def streams(seed: int) -> Streams:
-    """The four streams of a run."""
-    return Streams(*(np.random.Generator(np.random.PCG64DXSM(s)) for s in np.random.SeedSequence(seed).spawn(4)))
-
-
-@dataclass
-class TrainingState:
-    """All that training needs to go on from where it is."""
-
-    network: Network
-    optimizer: Optimizer
-    shuffle: np.random.Generator
-    dropout: np.random.Generator
-    epoch: int = 0  # epochs finished
-    batch: int = 0  # batches finished in the epoch in progress
-    order: Index = field(default_factory=lambda: np.empty(0, np.intp))  # that epoch's order of rows
-    loss_sum: float = 0.0  # over the rows seen in it
 
 
 def new_state(config: Config, shape: Shape, seeds: Streams, dtype: DTypeLike = np.float32) -> TrainingState:
@@ -61,6 +36,15 @@ def new_state(config: Config, shape: Shape, seeds: Streams, dtype: DTypeLike = n
     return TrainingState(network, Optimizer(o.name, network, hyper, o.weight_decay), seeds.shuffle, seeds.dropout)
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process trains: its own state, which of the hidden units that is, and the sum over all of them."""
+
+    state: TrainingState
+    units: slice
+    add_up: Callable[[Floats], None]
+
+
 def minibatches(rows: int, batch_size: int) -> tuple[int, int]:
     """B, the rows in a minibatch, and how many of them an epoch has, the last short one included."""
     B = min(batch_size, rows)
@@ -70,7 +54,8 @@ def minibatches(rows: int, batch_size: int) -> tuple[int, int]:
 class Stepper:
     """Takes one step after another; owns the buffers, the masks and the feed that steps reuse."""
 
-    def __init__(self, state: TrainingState, data: Dataset, config: Config) -> None:
+    def __init__(self, share: Share, data: Dataset, config: Config) -> None:
+        state, self.add_up = share.state, share.add_up
         shape, dtype, rows = state.network.shape, state.network.theta.dtype, len(data.train)
         self.state, self.config = state, config
         self.B, self.batches = minibatches(rows, config.training.batch_size)
@@ -80,8 +65,8 @@ class Stepper:
         self.ws, self.grad = workspace(shape, self.B, dtype), gradient(shape, self.B, dtype)
         last = rows - (self.batches - 1) * self.B
         self.short = self.ws.first(last), self.grad.first(last)
-        self.hidden_mask = _mask(config.network.dropout, (self.B, shape.H), dtype)
-        self.input_mask = _mask(config.network.input_dropout, (self.B, shape.D), dtype)
+        self.hidden_mask = _mask(config.network.dropout, (self.B, config.network.hidden), dtype, share.units)
+        self.input_mask = _mask(config.network.input_dropout, (self.B, shape.D), dtype, ALL)
 
     def _rate(self, batch: int) -> float:
         step = self.state.epoch * self.batches + batch
@@ -99,30 +84,38 @@ class Stepper:
         places = state.order[state.batch * self.B : (state.batch + 1) * self.B]
         ws, grad = (self.ws, self.grad) if len(places) == self.B else self.short
         labels = self.feed.fill(places, ws.x)
+        used = self.feed.used(len(places))
         if settings.input_dropout:
             ws.x *= self.input_mask(state.dropout, len(places))
         r = self.hidden_mask(state.dropout, len(places))
-        forward(state.network, ws.x, r, ws)
+        forward(state.network, ws.x, r, ws, used, self.add_up)
         loss = mean_loss(labels, ws)
         if math.isfinite(loss):
-            backward(state.network, ws.x, labels, r, ws, grad, settings.l2)
+            backward(state.network, ws.x, labels, r, ws, grad, settings.l2, used)
             state.optimizer.step(state.network, grad.flat, self.lr)
             if settings.max_norm:
                 limit_norms(state.network.W1, settings.max_norm)
         return len(places), loss
 
 
-def _mask(dropout: float, shape: tuple[int, int], dtype: DTypeLike) -> Draw:
-    return Masks(shape, dropout, dtype).draw if dropout else draw_nothing_dropped
+def _mask(dropout: float, shape: tuple[int, int], dtype: DTypeLike, part: slice) -> Draw:
+    return Masks(shape, dropout, dtype, part).draw if dropout else draw_nothing_dropped
 
 
-def train(state: TrainingState, data: Dataset, config: Config) -> Events:
+def train(state: TrainingState, data: Dataset, config: Config, processes: int = 1) -> Events:
     """Train from where the state is to the last epoch, or until an event is answered with a reason to stop.
 
     Yields Started, then BatchDone for each batch and EpochDone for each epoch, then Stopped.
-    The state is whole at every yield.
+    The state is whole at every yield; with more than one process, at every one but BatchDone.
     """
-    stepper, checker = Stepper(state, data, config), Scorer(state.network, data.scaling, data.validation)
+    if processes == 1:
+        return _epochs(Share(state, ALL, complete), data, config)
+    return _shared_out(state, data, config, processes)
+
+
+def _epochs(share: Share, data: Dataset, config: Config) -> Events:
+    state = share.state
+    stepper, checker = Stepper(share, data, config), Scorer(state.network, data.scaling, data.validation, share.add_up)
     answer = yield Started(config.training.epochs, stepper.batches)
     stopped = Stopped(answer) if answer else None
     while stopped is None and state.epoch < config.training.epochs:
@@ -130,6 +123,31 @@ def train(state: TrainingState, data: Dataset, config: Config) -> Events:
         if stopped is None:
             stopped = yield from _end_epoch(stepper, checker.score(), len(data.train))
     yield stopped or Stopped("finished")
+
+
+def _shared_out(state: TrainingState, data: Dataset, config: Config, processes: int) -> Events:
+    """Train with the hidden units shared out over processes; this one leads, and answers for all."""
+    cuts = even_cuts(state.network.shape.H, processes)
+    parts = [state.part(units) for units in cuts]
+    rows = max(minibatches(len(data.train), config.training.batch_size)[0], SCORED_TOGETHER)
+    crew = Workers(processes, rows * state.network.shape.K, state.network.theta.dtype)
+
+    def events(rank: int) -> Events:
+        return _epochs(Share(parts[rank], cuts[rank], crew.add_up), data, config)
+
+    try:
+        crew.start(lambda rank: deque(events(rank), maxlen=0))
+        leading = events(0)
+        event = next(leading)
+        while not isinstance(event, Stopped):
+            event = leading.send((yield event))
+            if not isinstance(event, BatchDone):
+                crew.settle()
+                for part, units in zip(parts, cuts, strict=True):
+                    state.take_back(part, units)
+        yield event
+    finally:
+        crew.dismiss()
 
 
 def _batches(stepper: Stepper, rows: int) -> Generator[Event, StopReason | None, Stopped | None]:

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpcli.arrays import Floats, Index, Labels, Raw, chunks
+from mlpcli.arrays import ALL, Floats, Index, Labels, Raw, chunks
 from mlpcli.datasets.scaling import Scaling
 from mlpcli.datasets.table import Table, encode
-from mlpcli.evaluation import Scores, score
-from mlpcli.network import Network, workspace
 
-SCORED_TOGETHER = 512  # rows scored at a time
+LARGE = 256  # features, of images whose blank borders are worth looking for
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,10 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def part(self, places: slice) -> "Rows":
+        """Some of these rows, by their places among them."""
+        return Rows(self.x, self.labels, self.index[places])
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Feed:
         self.rows = rows
         self.scaling = scaling
         self.raw = np.empty((B, rows.x.shape[1]), rows.x.dtype)
+        self.bordered = rows.x.dtype == np.uint8 and rows.x.shape[1] >= LARGE and scaling.keeps_zero
 
     def fill(self, places: Index, x: Floats) -> Labels:
         """Write the rows at these places of the set into x (n,D), scaled, and return their labels (n)."""
@@ -71,6 +74,16 @@ class Feed:
         np.take(self.rows.x, index, axis=0, out=raw, mode="clip")
         self.scaling.apply(raw, x)
         return self.rows.labels[index]
+
+    def used(self, n: int) -> slice:
+        """The columns from the first to the last that hold more than zeros in the n rows just filled.
+
+        Looked for in large images alone, which have blank borders; elsewhere they are all columns.
+        """
+        if not self.bordered:
+            return ALL
+        (seen,) = np.maximum.reduce(self.raw[:n], axis=0).nonzero()
+        return slice(seen[0], seen[-1] + 1) if len(seen) else slice(0, 0)
 
     def batches(self, x: Floats) -> Iterator[tuple[Floats, Labels]]:
         """All rows in order, at most len(x) at a time, each written into x."""
@@ -83,17 +96,3 @@ class Feed:
 def all_rows(table: Table, classes: tuple[str, ...], told: str) -> Rows:
     """Every row of a table, its labels as places in classes."""
     return Rows(table.x, encode(table, classes, told), np.arange(len(table.x)))
-
-
-class Scorer:
-    """Scores a network on the same rows again and again, dropout off, in buffers made once."""
-
-    def __init__(self, network: Network, scaling: Scaling, rows: Rows) -> None:
-        B = min(SCORED_TOGETHER, len(rows))
-        self.network = network
-        self.buffers = workspace(network.shape, B, network.theta.dtype)
-        self.feed = Feed(rows, scaling, B)
-
-    def score(self) -> Scores:
-        """Score every one of the rows with the weights as they are now."""
-        return score(self.network, self.feed.batches(self.buffers.x), self.buffers)

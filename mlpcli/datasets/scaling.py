@@ -1,6 +1,7 @@
 """Scaling of features, x_in = (x − offset) · scale, learnt on the training rows alone."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,13 +18,18 @@ class Scaling:
     offset: Floats
     scale: Floats
 
+    @cached_property
+    def keeps_zero(self) -> bool:
+        """Whether a raw 0 is a 0 for the network too."""
+        return not self.offset.any()
+
     def apply(self, raw: Raw, x: Floats) -> None:
         """Write (raw − offset) · scale into x, both (n,D)."""
-        if self.offset.any():
+        if self.keeps_zero:
+            np.multiply(raw, self.scale, out=x, casting="same_kind")
+        else:
             np.subtract(raw, self.offset, out=x, casting="same_kind")
             np.multiply(x, self.scale, out=x, casting="same_kind")
-        else:
-            np.multiply(raw, self.scale, out=x, casting="same_kind")
 
 
 def learn(kind: str, x: Raw, index: Index, together: bool) -> Scaling:

@@ -23,6 +23,7 @@ def show_plan(out: Console, plan: Plan, title: str = "mlpcli train") -> None:
     """Say what is about to happen: data, network, steps, memory, and where it is written."""
     data, config = plan.data, plan.config
     image = f" ({data.image[0]} × {data.image[1]} pixels)" if data.image else ""
+    shares = f", the hidden units shared out over {plan.processes} processes" if plan.processes > 1 else ""
     steps = f"{count(config.training.epochs, 'epoch')} of {count(plan.batches, 'batch', 'batches')}"
     patience = f", patience {config.training.patience}" if config.training.patience else ""
     rows = [
@@ -32,7 +33,7 @@ def show_plan(out: Console, plan: Plan, title: str = "mlpcli train") -> None:
         *((name, path) for name in ("validation", "test") if isinstance(path := getattr(config.data, name), str)),
         ("network", f"{plan.shape} · {_network(config)}"),
         ("parameters", f"{plan.shape.parameters:,} · about {size(plan.memory)} of memory beside the data"),
-        ("training", f"{steps} of {count(plan.B, 'row')}{patience}"),
+        ("training", f"{steps} of {count(plan.B, 'row')}{patience}{shares}"),
         ("optimizer", _optimizer(config)),
         ("seed", str(config.seed)),
         ("folder", str(plan.folder)),
