@@ -81,6 +81,7 @@ class Optimizer:
         self.hyper = hyper
         self.weight_decay = weight_decay
         self.slots = [shared_zeros(len(network.theta), network.theta.dtype) for _ in range(count)]
+        self.pieces = chunks(len(network.theta), PIECE)
         self.steps = 0
 
     def resting_for(self, network: Network) -> "Optimizer":
@@ -94,7 +95,7 @@ class Optimizer:
         self.steps += 1
         if self.weight_decay:
             network.theta[: network.shape.weights] *= 1 - lr * self.weight_decay
-        for piece in chunks(len(gradient), PIECE):
+        for piece in self.pieces:
             slots = [slot[piece] for slot in self.slots]
             self.rule(network.theta[piece], gradient[piece], slots, lr, self.steps, self.hyper)
 

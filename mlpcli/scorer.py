@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.datasets.dataset import Feed, Rows
@@ -29,7 +28,8 @@ class Scorer:
 
     def score(self) -> Scores:
         """Score every one of the rows with the weights as they are now."""
-        found = _by_row(len(self.rows), self.network.theta.dtype)
+        N, dtype = len(self.rows), self.network.theta.dtype
+        found = ByRow(np.empty(N, dtype), np.empty(N, np.intp), np.empty(N, dtype))
         self.score_into(found)
         return found.scores(self.rows.labels[self.rows.index], self.network.shape.K)
 
@@ -42,7 +42,8 @@ def score_all(network: Network, scaling: Scaling, rows: Rows, cores: int) -> Sco
     """Score every row once, each of at most so many processes its own part of them; the same bits for any number."""
     blocks = -(-len(rows) // SCORED_TOGETHER)
     processes = max(1, min(cores, blocks, len(rows) * network.shape.D * network.shape.H // WORTH_SHARING))
-    found = _by_row(len(rows), network.theta.dtype)
+    kinds = (network.theta.dtype, np.intp, network.theta.dtype)
+    found = ByRow(*(shared_zeros(len(rows), kind) for kind in kinds))
     cuts = [slice(cut.start * SCORED_TOGETHER, cut.stop * SCORED_TOGETHER) for cut in even_cuts(blocks, processes)]
 
     def work(rank: int) -> None:
@@ -56,8 +57,3 @@ def score_all(network: Network, scaling: Scaling, rows: Rows, cores: int) -> Sco
     finally:
         crew.dismiss()
     return found.scores(rows.labels[rows.index], network.shape.K)
-
-
-def _by_row(N: int, dtype: DTypeLike) -> ByRow:
-    """Room for N rows' scores that forked processes share."""
-    return ByRow(shared_zeros(N, dtype), shared_zeros(N, np.intp), shared_zeros(N, dtype))
