@@ -47,11 +47,14 @@ class TrainingState:
         return part
 
     def take_back(self, part: "TrainingState", units: slice) -> None:
-        """Take over a part's weights, moments and position."""
+        """Take over a part's weights and moments."""
         for own, whole in _pairs(part, self, units):
             whole[...] = own
-        self.optimizer.steps = part.optimizer.steps
-        self.epoch, self.batch, self.order, self.loss_sum = part.epoch, part.batch, part.order, part.loss_sum
+
+    def follow(self, other: "TrainingState") -> None:
+        """Take over another state's position: how far it has come, and in what order of rows."""
+        self.optimizer.steps = other.optimizer.steps
+        self.epoch, self.batch, self.order, self.loss_sum = other.epoch, other.batch, other.order, other.loss_sum
 
 
 def _pairs(part: TrainingState, whole: TrainingState, units: slice) -> list[tuple[Floats, Floats]]:

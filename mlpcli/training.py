@@ -143,6 +143,7 @@ def _shared_out(state: TrainingState, data: Dataset, config: Config, processes: 
             event = leading.send((yield event))
             if not isinstance(event, BatchDone):
                 crew.settle()
+                state.follow(parts[0])
                 for part, units in zip(parts, cuts, strict=True):
                     state.take_back(part, units)
         yield event
