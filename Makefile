@@ -1,12 +1,13 @@
 # Everything here needs Python 3.11 or newer, make, and the network once, for the packages.
 PYTHON ?= python3
+MNIST ?= ../shared/data/mnist
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help train mnist gradcheck test lint types format clean
+.PHONY: help train mnist gradcheck test lint types format bench bench-quick clean
 
 help: ## show what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 train: .venv/run ## train on handwritten digits, in seconds
 	$(BIN)/mlpcli train configs/digits.toml
@@ -33,8 +34,14 @@ format: .venv/dev ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: .venv-bench/ready ## measure beside JAX, PyTorch, Keras and scikit-learn, in half an hour (MNIST=folder)
+	.venv-bench/bin/python -m benchmarks.bench --mnist $(MNIST)
+
+bench-quick: .venv-bench/ready ## a part of it, in three minutes
+	.venv-bench/bin/python -m benchmarks.bench --mnist $(MNIST) --quick
+
 clean: ## remove everything that was made here, but not your runs
-	rm -rf .venv dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/pip:
@@ -48,4 +55,10 @@ clean: ## remove everything that was made here, but not your runs
 
 .venv/dev: .venv/run
 	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+.venv-bench/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-bench/bin/python -m pip install --quiet --editable . --group bench
 	@touch $@
