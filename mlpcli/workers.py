@@ -20,6 +20,7 @@ from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.errors import WorkerError
 
 SPINS = 300  # looks at a socket before sleeping on it: some 300 µs, as long as a peer is late in a usual step
+SAID = b"."
 IGNORED = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -41,24 +42,28 @@ def even_cuts(H: int, count: int) -> list[slice]:
 def tell(peer: socket.socket) -> None:
     """Say that this process has come so far; GoneError where the peer is no more."""
     try:
-        peer.send(b".")
+        peer.send(SAID)
     except OSError as error:
         raise GoneError from error
 
 
 def wait_for(peer: socket.socket) -> None:
     """Return when a peer has come so far; GoneError where it is no more."""
-    for _ in range(SPINS):
-        try:
-            heard = peer.recv(1, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            os.sched_yield()
-        else:
-            break
-    else:
-        heard = peer.recv(1)
-    if not heard:
+    try:
+        heard = next(filter(None, (_looked(peer) for _ in range(SPINS))), None) or peer.recv(1)
+    except OSError as error:
+        raise GoneError from error
+    if heard != SAID:
         raise GoneError
+
+
+def _looked(peer: socket.socket) -> bytes | None:
+    """What a peer has said, or nothing yet, or that it has ended."""
+    try:
+        return peer.recv(1, socket.MSG_DONTWAIT) or b"ended"
+    except BlockingIOError:
+        os.sched_yield()
+        return None
 
 
 class Workers:
@@ -75,22 +80,31 @@ class Workers:
         """Fork the others; each does work(rank), waits until it is not needed any more, and never returns."""
         for rank in range(1, self.count):
             here, there = socket.socketpair()
-            child = os.fork()
-            if not child:
-                self._serve(rank, here, there, work)
-            there.close()
             self.peers.append(here)
+            with there:
+                child = self._forked()
+                if not child:
+                    self._serve(rank, there, work)
             self.children.append(child)
 
-    def _serve(self, rank: int, here: socket.socket, there: socket.socket, work: Callable[[int], object]) -> None:
+    def _forked(self) -> int:
+        try:
+            return os.fork()
+        except OSError as error:
+            raise WorkerError(
+                f"Of {self.count} processes no more than {len(self.children) + 1} can be started: {error.strerror}. "
+                "Try again with --threads 1, which trains in one process."
+            ) from error
+
+    def _serve(self, rank: int, leader: socket.socket, work: Callable[[int], object]) -> None:
         """The life of a forked process; what it writes is in shared memory alone."""
         status = 1
         try:
             for number in IGNORED:
                 signal.signal(number, signal.SIG_IGN)
-            for other in [*self.peers, here]:
+            for other in self.peers:
                 other.close()  # or a peer's end would never be seen
-            self.rank, self.peers = rank, [there]
+            self.rank, self.peers = rank, [leader]
             work(rank)
             self._meet()
         except GoneError:
