@@ -1,7 +1,7 @@
 """Scores of a network on rows: loss, accuracy, confusion, and precision, recall and F1 by class."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.arrays import Floats, Labels
-from mlpcli.network import Network, Workspace, complete, forward, loss_by_row
+from mlpcli.network import Network, Summing, Workspace, complete, forward, loss_by_row
 
 Z95 = 1.959963984540054  # the standard normal's 97.5 % point
 
@@ -106,7 +106,7 @@ def score(
     batches: Iterable[tuple[Floats, Labels]],
     ws: Workspace,
     found: ByRow,
-    add_up: Callable[[Floats], None] = complete,
+    add_up: Summing = complete,
 ) -> None:
     """Score every row of the batches, x (n,D) and labels (n) with n at most ws's B, dropout off, into `found`.
 

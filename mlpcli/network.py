@@ -18,13 +18,15 @@ Weight decay adds λ/2 (‖W1‖² + ‖W2‖²) to what is differentiated, neve
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from mlpcli.arrays import ALL, Floats, Index, Labels, Shape, chunks, shared_zeros
 
+Mask: TypeAlias = Floats | float  # r: (B,H), or 1.0 where nothing is dropped
+Summing: TypeAlias = Callable[[Floats], None]
 PIECE = 32_768  # numbers handled at a time where a sweep over all weights should stay in cache
 
 
@@ -159,14 +161,7 @@ def complete(z: Floats) -> None:
     """The sum of h W2 over all hidden units: nothing is missing where one process has them all."""
 
 
-def forward(
-    network: Network,
-    x: Floats,
-    r: Floats | float,
-    ws: Workspace,
-    used: slice = ALL,
-    add_up: Callable[[Floats], None] = complete,
-) -> None:
+def forward(network: Network, x: Floats, r: Mask, ws: Workspace, used: slice = ALL, add_up: Summing = complete) -> None:
     """Compute a, s = φ(a), h and z from x (B,D) and the mask r, (B,H) or 1.0.
 
     Columns of x outside `used` must be 0, and are left out of the product. Where the network is a part,
@@ -211,7 +206,7 @@ def second_layer_gradient(ws: Workspace, grad: Gradient) -> None:
     np.add.reduce(grad.dz, axis=0, out=grad.db2)
 
 
-def hidden_gradient(network: Network, r: Floats | float, ws: Workspace, grad: Gradient) -> None:
+def hidden_gradient(network: Network, r: Mask, ws: Workspace, grad: Gradient) -> None:
     """∂a = (∂z W2ᵀ) ⊙ r ⊙ φ′(a): the factor φ′(a) is what the homework's printed 3.4 loses."""
     slope = ACTIVATIONS[network.activation].slope
     np.matmul(grad.dz, network.W2.T, out=grad.da)
@@ -239,7 +234,7 @@ def backward(
     network: Network,
     x: Floats,
     labels: Labels,
-    r: Floats | float,
+    r: Mask,
     ws: Workspace,
     grad: Gradient,
     l2: float = 0.0,

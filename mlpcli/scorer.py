@@ -1,14 +1,12 @@
 """Scoring sets of rows: the same rows again and again, or many rows once, by several processes."""
 
-from collections.abc import Callable
-
 import numpy as np
 
-from mlpcli.arrays import Floats, shared_zeros
+from mlpcli.arrays import shared_zeros
 from mlpcli.datasets.dataset import Feed, Rows
 from mlpcli.datasets.scaling import Scaling
 from mlpcli.evaluation import ByRow, Scores, score
-from mlpcli.network import Network, complete, workspace
+from mlpcli.network import Network, Summing, complete, workspace
 from mlpcli.workers import Workers, even_cuts
 
 SCORED_TOGETHER = 512  # rows scored at a time
@@ -18,9 +16,7 @@ WORTH_SHARING = 1_000_000_000  # multiplications in x W1 for which a process mor
 class Scorer:
     """Scores a network on the same rows again and again, dropout off, in buffers made once."""
 
-    def __init__(
-        self, network: Network, scaling: Scaling, rows: Rows, add_up: Callable[[Floats], None] = complete
-    ) -> None:
+    def __init__(self, network: Network, scaling: Scaling, rows: Rows, add_up: Summing = complete) -> None:
         B = min(SCORED_TOGETHER, len(rows))
         self.network, self.rows, self.add_up = network, rows, add_up
         self.buffers = workspace(network.shape, B, network.theta.dtype)

@@ -15,7 +15,7 @@ from mlpcli.datasets.dataset import Dataset, Feed
 from mlpcli.dropout import Masks, draw_nothing_dropped
 from mlpcli.evaluation import Scores
 from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped, StopReason
-from mlpcli.network import Network, backward, complete, forward, gradient, initialise, mean_loss, workspace
+from mlpcli.network import Network, Summing, backward, complete, forward, gradient, initialise, mean_loss, workspace
 from mlpcli.optimizers import Hyper, Optimizer, limit_norms, rate
 from mlpcli.scorer import SCORED_TOGETHER, Scorer
 from mlpcli.state import Streams, TrainingState
@@ -42,7 +42,7 @@ class Share:
 
     state: TrainingState
     units: slice
-    add_up: Callable[[Floats], None]
+    add_up: Summing
 
 
 def minibatches(rows: int, batch_size: int) -> tuple[int, int]:

@@ -81,11 +81,15 @@ class Workers:
         for rank in range(1, self.count):
             here, there = socket.socketpair()
             self.peers.append(here)
-            with there:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)  # until the child has its own way with them
+            try:
                 child = self._forked()
                 if not child:
-                    self._serve(rank, there, work)
-            self.children.append(child)
+                    self._serve(rank, there, work, before)
+                self.children.append(child)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                there.close()
 
     def _forked(self) -> int:
         try:
@@ -96,12 +100,15 @@ class Workers:
                 "Try again with --threads 1, which trains in one process."
             ) from error
 
-    def _serve(self, rank: int, leader: socket.socket, work: Callable[[int], object]) -> None:
+    def _serve(
+        self, rank: int, leader: socket.socket, work: Callable[[int], object], mask: set[int | signal.Signals]
+    ) -> None:
         """The life of a forked process; what it writes is in shared memory alone."""
         status = 1
         try:
             for number in IGNORED:
                 signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for other in self.peers:
                 other.close()  # or a peer's end would never be seen
             self.rank, self.peers = rank, [leader]

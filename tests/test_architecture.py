@@ -11,13 +11,15 @@ PACKAGE = ROOT / "mlpcli"
 MAP = re.findall(r"^ {2,}([a-z_/]+\.py) ", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 FILES = [path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
 DOORS = {
-    "typer": {"cli.py"},
+    "typer": {"boundary.py", "cli.py"},
+    "threadpoolctl": {"machine.py"},
     "rich": {"rendering/console.py", "rendering/train.py", "rendering/evaluation.py", "rendering/gradcheck.py"},
     "pydantic": {"config.py"},
     "annotated_types": {"config.py"},
     "tomli_w": {"config.py"},
     "runpy": {"student.py"},
     "subprocess": {"student.py"},
+    "socket": {"workers.py"},
     "sklearn": set(),
     "scipy": set(),
 }

@@ -144,6 +144,8 @@ def test_a_dry_run_finds_what_a_run_would_refuse(command: Command, tmp_path: Pat
         (("--batch-size", "9"), "training.batch_size", 9),
         (("--lr", "0.125"), "optimizer.lr", 0.125),
         (("--optimizer", "sgd"), "optimizer.name", "sgd"),
+        (("--threads", "3"), "training.threads", 3),
+        (("--threads", "0"), "training.threads", 0),
         (("--seed", "0"), "seed", 0),
         (("--seed", "12"), "seed", 12),
         (("--set", "network.l2=0.5"), "network.l2", 0.5),

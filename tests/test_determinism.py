@@ -1,5 +1,6 @@
 """Equal seeds give equal bytes: at any time, in any folder, with any output, in any process."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -34,6 +35,13 @@ def test_the_same_seed_gives_the_same_bytes(words: tuple[object, ...], command: 
 
 def test_another_seed_gives_other_bytes(command: Command) -> None:
     assert len({model_bytes(command, "--seed", seed) for seed in range(4)}) == 4
+
+
+def test_the_same_seed_in_two_processes_gives_the_same_bytes(command: Command) -> None:
+    words = ("--hidden", 128, "--batch-size", 400, "--threads", 2)  # enough work for two
+    twice = [model_bytes(command, *words) for _ in range(2)]
+    assert json.loads(Path("run/result.json").read_text(encoding="utf-8"))["threads"] == 2
+    assert twice[0] == twice[1]
 
 
 @pytest.mark.parametrize("words", [("--json",), ("--quiet",), ("--json", "--quiet")])

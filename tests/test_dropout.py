@@ -1,5 +1,6 @@
 """Masks: their values, their mean, and what they spend of the random stream."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,11 @@ RATES = [0.1, 0.3, 0.5, 0.9]
 
 def stream(seed: int = 0) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64DXSM(seed))
+
+
+def width(dropout: float) -> int:
+    """Bits of a draw: the fewest, of 8 and 16, that give exactly this probability as it is rounded."""
+    return 8 if (round((1 - dropout) * 2**16) / 2**8).is_integer() else 16
 
 
 def draw(B: int, n: int, dropout: float, rows: int, dtype: type = np.float32) -> Floats:
@@ -38,12 +44,15 @@ def test_units_are_kept_as_often_as_they_should_be_and_the_mean_is_1(dropout: fl
     assert r.mean() == pytest.approx(1, abs=5 * np.sqrt((1 / q - 1) / r.size))
 
 
-@pytest.mark.parametrize("dropout", [*RATES, 1 / 3, 1e-4])
+@pytest.mark.parametrize("dropout", [*RATES, 1 / 3, 1e-4, 0.25, 255 / 256, 1 / 256])
 def test_over_all_values_of_a_draw_the_mean_is_exactly_1(dropout: float) -> None:
-    every = iter(np.arange(2**16, dtype=np.uint16).view(np.uint64))
+    bits = width(dropout)
+    every = iter(np.arange(2**bits, dtype=f"u{bits // 8}").view(np.uint64))
     source = SimpleNamespace(bit_generator=SimpleNamespace(random_raw=lambda n: [next(every) for _ in range(n)]))
-    r = Masks((2**8, 2**8), dropout, np.float64).draw(source, 2**8)
-    assert np.count_nonzero(r) == round((1 - dropout) * 2**16)
+    side = 2 ** (bits // 2)
+    r = Masks((side, side), dropout, np.float64).draw(source, side)
+    assert list(every) == []
+    assert np.count_nonzero(r) * 2**16 == round((1 - dropout) * 2**16) * 2**bits
     assert r.mean() == pytest.approx(1, rel=1e-15)
 
 
@@ -74,12 +83,39 @@ def test_a_short_batch_spends_only_its_own_share_of_the_stream(rows: int) -> Non
     assert used.bit_generator.state == words.bit_generator.state
 
 
-def test_a_mask_longer_than_one_draw_of_words_is_the_same_stream_unbroken() -> None:
-    rows = 4 * DRAW // 10 + 50
-    words = stream().bit_generator.random_raw(-(-rows * 10 // 4)).astype(np.uint64)
+@pytest.mark.parametrize(("dropout", "dtype", "limit"), [(0.5, np.uint8, 2**7), (0.4, np.uint16, 39_322)])
+def test_a_mask_longer_than_one_draw_of_words_is_the_same_stream_unbroken(
+    dropout: float, dtype: type, limit: int
+) -> None:
+    size = np.dtype(dtype).itemsize
+    rows = 8 // size * DRAW // 10 + 50
+    words = stream().bit_generator.random_raw(-(-rows * 10 * size // 8)).astype(np.uint64)
     assert len(words) > DRAW
-    kept = words.view(np.uint16)[: rows * 10].reshape(rows, 10) < 2**15
-    np.testing.assert_array_equal(draw(rows, 10, 0.5, rows), 2 * kept)
+    kept = words.view(dtype)[: rows * 10].reshape(rows, 10) < limit
+    np.testing.assert_array_equal(draw(rows, 10, dropout, rows) > 0, kept)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 9])
+@pytest.mark.parametrize("dropout", [1 / 256, 0.25, 0.5, 0.75, 255 / 256])
+def test_a_draw_takes_8_bits_where_q_is_a_multiple_of_1_over_256(dropout: float, rows: int) -> None:
+    used, words = stream(), stream()
+    Masks((9, 7), dropout).draw(used, rows)
+    words.bit_generator.random_raw(-(-rows * 7 // 8))
+    assert used.bit_generator.state == words.bit_generator.state
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dropout", [*RATES, 0.25])
+@pytest.mark.parametrize("cuts", [(0, 13), (0, 6, 13), (0, 1, 5, 13)], ids=str)
+def test_parts_of_the_columns_are_those_of_the_whole_mask(dropout: float, cuts: tuple[int, ...], dtype: type) -> None:
+    whole, source = Masks((9, 13), dropout, dtype), stream()
+    parts = [Masks((9, 13), dropout, dtype, slice(*cut)) for cut in pairwise(cuts)]
+    sources = [stream() for _ in parts]
+    for rows in (9, 4, 9):
+        expected = whole.draw(source, rows)
+        drawn = [part.draw(own, rows) for part, own in zip(parts, sources, strict=True)]
+        np.testing.assert_array_equal(np.hstack(drawn), expected)
+    assert all(own.bit_generator.state == source.bit_generator.state for own in sources)
 
 
 def test_masks_are_drawn_into_one_buffer() -> None:

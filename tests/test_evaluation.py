@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
 from mlpcli.arrays import Floats, Labels, Shape
-from mlpcli.evaluation import Scores, by_class, score, wilson
+from mlpcli.evaluation import ByRow, Scores, by_class, score, wilson
 from mlpcli.network import Network, workspace
 from tests import reference
 
@@ -34,7 +34,9 @@ def scored(size: int, B: int = 60, dtype: type = np.float64) -> Scores:
         for start in range(0, N, size):
             yield x[start : start + size], labels[start : start + size]
 
-    return score(network, batches(), ws)
+    found = ByRow(np.full(N, np.nan, dtype), np.zeros(N, np.intp), np.full(N, np.nan, dtype))
+    score(network, batches(), ws, found)
+    return found.scores(labels, SHAPE.K)
 
 
 def probabilities() -> Floats:
@@ -120,4 +122,6 @@ def test_weights_too_large_for_a_finite_loss_are_scored_so_without_a_warning() -
     network, x, labels = rows(np.float32)
     network.theta *= 1e38
     network.activation = "relu"
-    assert not np.isfinite(score(network, [(x, labels)], workspace(SHAPE, N)).loss)
+    found = ByRow(np.zeros(N, np.float32), np.zeros(N, np.intp), np.zeros(N, np.float32))
+    score(network, [(x, labels)], workspace(SHAPE, N), found)
+    assert not np.isfinite(found.scores(labels, SHAPE.K).loss)

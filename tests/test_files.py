@@ -1,12 +1,10 @@
 """Writing whole or not at all, and saying in a sentence what cannot be read or written."""
 
-import builtins
 import os
 import socket
 import stat
 import time
 import zipfile
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,22 +29,6 @@ from mlpcli.errors import DataError, OutputError
 )
 def test_a_size_is_written_for_a_person(nbytes: float, text: str) -> None:
     assert files.size(nbytes) == text
-
-
-def test_available_memory_is_part_of_all_memory() -> None:
-    assert 0 < files.available_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-@pytest.mark.parametrize("content", [None, "MemTotal: 8 kB\n"])
-def test_available_memory_is_all_memory_where_the_system_does_not_tell(
-    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = tmp_path / "meminfo"
-    if content:
-        told.write_text(content)
-    elsewhere = partial(builtins.open, told)
-    monkeypatch.setattr(files, "open", lambda path, **options: elsewhere(**options), raising=False)
-    assert files.available_memory() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_what_memory_cannot_hold_is_refused_with_both_sizes(monkeypatch: pytest.MonkeyPatch) -> None:

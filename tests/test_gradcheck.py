@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlpcli import gradcheck, network
-from mlpcli.arrays import Floats, Shape
+from mlpcli.arrays import ALL, Floats, Shape
 from mlpcli.cases import small_case
 from mlpcli.errors import CheckError
 from mlpcli.gradcheck import Check, check_along, check_network
@@ -117,7 +117,8 @@ def plus(name: str, error: float = 1e-3) -> Kernel:
 
     def wrong(*arguments: Any) -> None:
         kernel(*arguments)
-        getattr(arguments[-1], name)[...] += error * (1 + np.arange(getattr(arguments[-1], name).shape[-1]))
+        grad = next(argument for argument in arguments if isinstance(argument, network.Gradient))
+        getattr(grad, name)[...] += error * (1 + np.arange(getattr(grad, name).shape[-1]))
 
     wrong.__name__ = kernel.__name__
     return wrong
@@ -299,8 +300,8 @@ def test_a_gradient_that_is_not_finite_or_was_never_written_is_wrong(
 def test_the_rows_and_columns_of_a_large_gradient_are_not_all_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     right = network.first_layer_gradient
 
-    def wrong(x: Floats, grad: network.Gradient) -> None:
-        right(x, grad)
+    def wrong(x: Floats, grad: network.Gradient, used: slice = ALL) -> None:
+        right(x, grad, used)
         grad.dW1[:, 3:10] += 1
 
     replaced(monkeypatch, wrong, "first_layer_gradient")

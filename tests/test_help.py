@@ -13,7 +13,7 @@ from tests.conftest import Command
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 PROMISED = {
     "train": [
-        *("--data", "--hidden", "--dropout", "--epochs", "--batch-size", "--lr", "--optimizer", "--seed"),
+        *("--data", "--hidden", "--dropout", "--epochs", "--batch-size", "--lr", "--optimizer", "--seed", "--threads"),
         *("--set", "--out", "--overwrite", "--json", "--quiet", "--dry-run"),
     ],
     "eval": ["--data", "--split", "--min-accuracy", "--json"],

@@ -227,6 +227,7 @@ def test_the_logistic_function_equals_scipys_and_never_overflows(dtype: type) ->
 def test_a_slope_is_the_derivative_of_its_function(activation: str) -> None:
     phi, slope = ACTIVATIONS[activation]
     a = np.array([-3.0, -0.5, -1e-3, 1e-3, 0.5, 3.0])
+    a = a.reshape(2, 3)
     s, out = np.empty_like(a), np.empty_like(a)
     phi(a, s)
     slope(s, out)
@@ -292,3 +293,53 @@ def test_a_copy_has_a_theta_of_its_own_and_its_views_lie_in_it(copy_of: Callable
     twin.theta[:] = 0
     assert not any(view.any() for view in (twin.W1, twin.W2, twin.b1, twin.b2))
     assert network.theta.all()
+
+
+@activations
+@masked
+@decayed
+@pytest.mark.parametrize("used", [slice(0, D), slice(2, 5), slice(0, 1), slice(6, D), slice(0, 0)], ids=str)
+def test_columns_of_x_that_are_0_may_be_left_out_on_both_sides(
+    activation: str, dropped: bool, l2: float, used: slice
+) -> None:
+    c = case(activation, dropped)
+    w, _, x, r, labels = c.oracle
+    x[:, : used.start] = x[:, used.stop :] = 0
+    c.x[:] = x
+    c.grad.flat[:] = np.nan  # what an earlier step may have left there
+    forward(c.network, c.x, c.r, c.ws, used)
+    value = mean_loss(c.labels, c.ws)
+    backward(c.network, c.x, c.labels, c.r, c.ws, c.grad, l2, used)
+    rows = [reference.forward(w, activation, *row) for row in zip(x, r, labels, strict=True)]
+    np.testing.assert_allclose(c.ws.a, [row.a for row in rows], **EXACT)
+    np.testing.assert_allclose(c.ws.z, [row.z for row in rows], **EXACT)
+    assert value == pytest.approx(reference.loss(*c.oracle), rel=1e-12)
+    np.testing.assert_allclose(c.grad.flat, reference.gradients(*c.oracle, l2).weights.flat, **EXACT)
+    outside = np.r_[: used.start, used.stop : D]
+    np.testing.assert_array_equal(c.grad.dW1[outside], l2 * w.W1[outside])
+
+
+def test_a_part_of_the_units_adds_the_others_logits_before_the_bias() -> None:
+    whole, parts = case("tanh", dropped=True), (slice(0, 4), slice(4, H))
+    w, _, x, r, labels = whole.oracle
+    pieces = []
+    for units in parts:
+        network = Network(Shape(D, units.stop - units.start, K), "tanh", np.float64)
+        network.theta[:] = reference.Weights(w.W1[:, units], w.W2[units], w.b1[units], w.b2).flat
+        pieces.append((network, workspace(network.shape, B, np.float64), gradient(network.shape, B, np.float64)))
+    (first, ws, grad), (second, other_ws, _) = pieces
+    forward(second, x, r[:, parts[1]], other_ws)
+
+    def add_up(z: np.ndarray[Any, Any]) -> None:
+        z += other_ws.z - w.b2
+
+    forward(first, x, r[:, parts[0]], ws, add_up=add_up)
+    rows = [reference.forward(w, "tanh", *row) for row in zip(x, r, labels, strict=True)]
+    np.testing.assert_allclose(ws.z, [row.z for row in rows], **EXACT)
+    mean_loss(labels, ws)
+    backward(first, x, labels, r[:, parts[0]], ws, grad)
+    expected = reference.gradients(*whole.oracle).weights
+    np.testing.assert_allclose(grad.dW1, expected.W1[:, parts[0]], **EXACT)
+    np.testing.assert_allclose(grad.dW2, expected.W2[parts[0]], **EXACT)
+    np.testing.assert_allclose(grad.db1, expected.b1[parts[0]], **EXACT)
+    np.testing.assert_allclose(grad.db2, expected.b2, **EXACT)

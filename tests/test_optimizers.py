@@ -54,6 +54,25 @@ def test_every_rule_follows_its_textbook_step_by_step(
     assert optimizer.steps == 6
 
 
+@pytest.mark.parametrize(("name", "hyper"), [*HYPERS, pytest.param("adam", Hyper(), id="adam as usual")])
+@pytest.mark.parametrize("schedule", ["cosine", "jumps"])
+def test_every_rule_still_follows_its_textbook_after_many_steps_at_changing_rates(
+    name: str, hyper: Hyper, schedule: str
+) -> None:
+    network, steps = start(SMALL), 1500
+    optimizer, oracle = Optimizer(name, network, hyper, 0.01), textbook(name, hyper, 0.01, SMALL.weights)
+    theta, stream = network.theta.copy(), np.random.default_rng(5)
+    sizes = 10.0 ** stream.uniform(-3, 3, SMALL.parameters)  # gradients of very different sizes
+    for step in range(steps):
+        factor = reference.cosine_after_warmup(step, steps, 20) if schedule == "cosine" else stream.choice([0, 1e-3, 1])
+        lr = 0.01 * factor
+        g = sizes * stream.normal(size=SMALL.parameters)
+        theta = oracle.step(theta, g, lr)
+        optimizer.step(network, g.copy(), lr)
+    scale = np.maximum(1, np.abs(theta)).max() if name != "adam" else 1
+    np.testing.assert_allclose(network.theta, theta, rtol=1e-12, atol=1e-12 * scale)
+
+
 def test_one_of_those_networks_needs_more_than_one_piece() -> None:
     assert SMALL.parameters < PIECE < LARGE.parameters < 3 * PIECE
     assert LARGE.parameters % PIECE

@@ -7,15 +7,21 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from mlpcli import config, modelfile, run
+from mlpcli import config, modelfile, network, optimizers, run, scorer
+from mlpcli.arrays import Floats, Shape, shared_zeros
 from mlpcli.config import Config
 from mlpcli.errors import ConfigError, DivergedError, OutputError
 from mlpcli.events import EpochDone, Event, StopReason
+from mlpcli.machine import blas
+from mlpcli.optimizers import RULES
 from mlpcli.run import Plan, Result
 from tests.conftest import SMALL, Command, Run, write_csv
 
@@ -43,12 +49,15 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def assert_the_best_weights_were_kept(folder: Path) -> None:
-    """The model file's validation score is that of the epoch with the lowest validation loss."""
+def assert_the_best_weights_were_kept(folder: Path, rounding: float = 0.0) -> None:
+    """The model file's validation score is that of the epoch with the lowest validation loss.
+
+    To the bit, but for `rounding` where several processes summed up what one has scored in the end.
+    """
     losses = [line["validation_loss"] for line in metrics(folder)]
     header = modelfile.load(folder / "model.npz").header
     assert header["best_epoch"] == 1 + losses.index(min(losses))
-    assert header["scores"]["validation"]["loss"] == min(losses)
+    assert header["scores"]["validation"]["loss"] == pytest.approx(min(losses), rel=rounding, abs=0)
     assert read_json(folder / "result.json")["best_epoch"] == header["best_epoch"]
 
 
@@ -72,7 +81,7 @@ def test_result_says_what_came_of_the_run(digits_run: Path) -> None:
     result = read_json(digits_run / "result.json")
     assert list(result) == [
         *("schema", "run", "data", "stopped", "epochs", "best_epoch", "train", "validation", "test"),
-        *("seconds", "versions"),
+        *("seconds", "threads", "blas", "versions"),
     ]
     assert (result["schema"], result["run"], result["stopped"]) == (1, str(digits_run), "finished")
     assert result["epochs"] == 2
@@ -82,6 +91,7 @@ def test_result_says_what_came_of_the_run(digits_run: Path) -> None:
     assert len(data["sha256"]) == 64
     assert sum(result[part]["rows"] for part in ("train", "validation", "test")) == 1797
     assert all(list(result[part]) == ["rows", "loss", "accuracy"] for part in ("train", "validation", "test"))
+    assert (result["threads"], result["blas"]) == (1, blas())
     assert list(result["versions"]) == ["mlpcli", "python", "numpy"]
 
 
@@ -233,6 +243,75 @@ def test_divergence_is_told_by_epoch_batch_and_learning_rate(words: tuple[str, .
     assert "no model was kept" in said or Path("run/model.npz").exists()
 
 
+# Cores
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "cores", "processes"),
+    [
+        (Shape(64, 256, 10), 32, 64, 1),  # digits as it comes: too little to do
+        (Shape(784, 512, 10), 128, 1, 1),
+        (Shape(784, 512, 10), 128, 2, 2),
+        (Shape(784, 512, 10), 128, 8, 8),
+        (Shape(784, 512, 10), 128, 1000, 32),  # 16 units each
+        (Shape(784, 2048, 10), 128, 64, 64),
+        (Shape(100_000, 31, 10), 128, 64, 1),  # fewer than 16 units for each of two
+        (Shape(100_000, 32, 10), 128, 64, 2),
+        (Shape(1000, 1000, 10), 1, 64, 1),
+        (Shape(1000, 1000, 10), 2, 64, 2),  # a million multiplications for each
+        (Shape(1000, 1000, 10), 7, 64, 7),
+        (Shape(1, 1, 2), 1, 64, 1),
+    ],
+)
+def test_hidden_units_are_shared_out_over_as_many_processes_as_are_worth_it(
+    shape: Shape, rows: int, cores: int, processes: int
+) -> None:
+    assert run.share_out(shape, rows, cores) == processes
+
+
+@pytest.mark.parametrize(("threads", "processes"), [(0, 3), (1, 1), (2, 2), (5, 5)])
+def test_a_plan_takes_all_cores_unless_it_is_told_how_many(
+    threads: int, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "cores", lambda: 3)
+    plan = planned(tmp_path / "run", f"training.threads={threads}", "network.hidden=2000", "training.batch_size=100")
+    assert plan.document()["threads"] == processes
+    alone = planned(tmp_path / "run", "training.threads=1", "network.hidden=2000", "training.batch_size=100")
+    assert (plan.memory > alone.memory) == (processes > 1)
+
+
+def write_wide(path: Path) -> Path:
+    """Images of 400 bytes that are easily told apart, enough work in a batch for two processes."""
+    stream = np.random.default_rng(0)
+    y = np.arange(700) % 4
+    x = stream.integers(0, 60, (700, 400))
+    x[np.arange(700), 100 + y] += 190
+    np.savez(path, x=x.astype(np.uint8), y=y)
+    return path
+
+
+WIDE = ("--hidden", "64", "--batch-size", "128", "--set", "optimizer.lr=0.05")
+
+
+def test_two_processes_learn_what_one_does(command: Command, tmp_path: Path) -> None:
+    path = write_wide(tmp_path / "wide.npz")
+    results = []
+    for threads in (1, 2):
+        words = ("train", "--data", path, *WIDE, "--epochs", 25, "--threads", threads, "--out", f"run{threads}")
+        done = command(*words, "--json")
+        assert done.exit_code == 0, done.stderr
+        results.append(read_json(tmp_path / f"run{threads}" / "result.json"))
+        assert json.loads(done.stdout) == results[-1]
+        assert results[-1]["threads"] == threads
+        assert_the_best_weights_were_kept(tmp_path / f"run{threads}", rounding=1e-5 * (threads - 1))
+    one, two = results
+    assert (one["epochs"], two["epochs"]) == (25, 25)
+    assert one["test"]["accuracy"] > 0.9
+    for part in ("train", "validation", "test"):
+        assert two[part]["accuracy"] == pytest.approx(one[part]["accuracy"], abs=0.02)
+        assert two[part]["loss"] == pytest.approx(one[part]["loss"], rel=0.05)
+
+
 # Memory
 
 
@@ -247,15 +326,27 @@ def test_a_network_that_cannot_fit_in_memory_is_refused_at_once(
     assert not (tmp_path / "run").exists()
 
 
+def counted(vector: Floats, sizes: list[int]) -> Floats:
+    sizes.append(vector.nbytes)
+    return vector
+
+
 @pytest.mark.parametrize(("name", "hidden", "batch"), [("sgd", 512, 32), ("momentum", 64, 1000), ("adam", 3000, 100)])
-def test_the_memory_that_a_plan_names_is_what_the_run_takes(name: str, hidden: int, batch: int, tmp_path: Path) -> None:
+def test_the_memory_that_a_plan_names_is_what_the_run_takes(
+    name: str, hidden: int, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory that processes share is not traced, so it is counted."""
     sets = (f"optimizer.name={name}", f"network.hidden={hidden}", f"training.batch_size={batch}", "training.epochs=1")
     plan = planned(tmp_path / "run", *sets)
+    shared: list[int] = []
+    for module in (network, optimizers, scorer):
+        monkeypatch.setattr(module, "shared_zeros", lambda *of: counted(shared_zeros(*of), shared))
     tracemalloc.start()
     run.execute(plan)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert 0.7 < peak / plan.memory < 1.05
+    assert shared.count(4 * plan.shape.parameters) == 1 + RULES[name][1]  # theta and moments
+    assert 0.7 < (peak + sum(shared)) / plan.memory < 1.05
 
 
 def test_a_size_that_memory_refuses_after_all_is_told(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,6 +395,56 @@ def test_a_signal_in_the_middle_ends_cleanly_with_the_best_model(
     assert json.loads(stdout) == read_json(tmp_path / "run" / "result.json")
     assert json.loads(stdout)["stopped"] == stopped
     assert_the_best_weights_were_kept(tmp_path / "run")
+
+
+@contextmanager
+def two_processes(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """A long run in two processes, in a process group of its own and after a few epochs; and its worker's id."""
+    path = write_wide(folder / "wide.npz")
+    words = ["train", "--data", path, *WIDE, "--epochs", "1000000", "--threads", "2", "--out", "run", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "mlpcli", *words],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            wait_for_epochs(folder / "run", process)
+            (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            yield process, int(worker)
+        finally:
+            process.kill()
+
+
+def test_ctrl_c_to_all_processes_of_a_run_ends_them_with_the_best_model(tmp_path: Path) -> None:
+    with two_processes(tmp_path) as (process, worker):
+        os.killpg(process.pid, signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert "Stopping. Press Ctrl-C again" in stderr
+    result = json.loads(stdout)
+    assert result == read_json(tmp_path / "run" / "result.json")
+    assert (result["stopped"], result["threads"]) == ("interrupted", 2)
+    assert result["epochs"] == len(metrics(tmp_path / "run"))
+    assert_the_best_weights_were_kept(tmp_path / "run", rounding=1e-5)
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_worker_that_is_killed_ends_the_run_in_a_sentence_with_the_best_model(tmp_path: Path) -> None:
+    with two_processes(tmp_path) as (process, worker):
+        os.kill(worker, signal.SIGKILL)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 2, stderr
+    assert "Traceback" not in stderr
+    said = stderr.splitlines()[-1].removeprefix("mlpcli: ")
+    assert said.startswith("A worker process ended before its time: ")
+    assert json.loads(stdout) == {"schema": 1, "error": said}
+    assert read_json(tmp_path / "run" / "result.json")["stopped"] == "interrupted"
+    assert_the_best_weights_were_kept(tmp_path / "run", rounding=1e-5)
 
 
 def test_ctrl_c_before_training_is_told_without_a_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

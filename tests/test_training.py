@@ -2,21 +2,29 @@
 
 import copy
 import math
+import os
+import signal
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
 
-from mlpcli.arrays import Floats, Labels, Shape
+from mlpcli.arrays import ALL, Floats, Labels, Shape
 from mlpcli.config import Config, load
-from mlpcli.datasets.dataset import Dataset, Rows
+from mlpcli.datasets.dataset import Dataset, Feed, Rows
 from mlpcli.datasets.scaling import Scaling
 from mlpcli.dropout import Masks
+from mlpcli.errors import WorkerError
 from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped, StopReason
-from mlpcli.training import Stepper, TrainingState, new_state, streams, train
+from mlpcli.network import complete
+from mlpcli.observers import drive
+from mlpcli.state import TrainingState, streams
+from mlpcli.training import Share, Stepper, new_state, train
 from tests import reference
 
 N, D, H, K, B = 23, 7, 11, 3, 5
@@ -357,7 +365,7 @@ def buffers(stepper: Stepper) -> dict[str, int]:
 @rules
 def test_steps_reuse_the_same_buffers(rule: str) -> None:
     state, data, config = fresh(EVERYTHING | {"optimizer.name": rule}, np.float32)
-    stepper = Stepper(state, data, config)
+    stepper = Stepper(Share(state, ALL, complete), data, config)
     state.order = np.arange(N)
     before, theta = buffers(stepper), state.network.theta.copy()
     for step in range(20):
@@ -370,21 +378,24 @@ def test_steps_reuse_the_same_buffers(rule: str) -> None:
 
 @pytest.mark.parametrize("hidden", [512, 2048])
 @pytest.mark.parametrize("values", [{}, EVERYTHING | {"optimizer.name": "adam"}], ids=["defaults", "everything"])
-def test_a_step_allocates_nothing_that_grows_with_the_network(hidden: int, values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_step_allocates_nothing_that_grows_with_the_network(
+    hidden: int, values: dict[str, Any], processes: int
+) -> None:
     shape = Shape(784, hidden, 10)
     config = settings(values | {"network.hidden": hidden, "training.batch_size": 128, "training.epochs": 1})
     data = dataset(21 * 128 + 1, np.float32, shape.D, shape.K)
     state = new_state(config, shape, streams(0))
-    events = train(state, data, config)
-    for _ in range(2):  # Started, and one step that warms up what is made once
-        next(events)
-    tracemalloc.start()
-    try:
-        for _ in range(21):  # the last of them short
-            assert isinstance(next(events), BatchDone)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    with closing(train(state, data, config, processes)) as events:
+        for _ in range(2):  # Started, and one step that warms up what is made once
+            next(events)
+        tracemalloc.start()
+        try:
+            for _ in range(21):  # the last of them short
+                assert isinstance(next(events), BatchDone)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
     assert peak < 64 * 1024  # one (B,H) buffer of the smaller network is 256 KiB
 
 
@@ -454,3 +465,185 @@ def test_a_mean_loss_over_a_thousand_times_that_of_guessing_stops_at_the_end_of_
 
 def test_a_mean_loss_just_under_that_goes_on() -> None:
     assert guessing_wrong_by(999.999 * math.log(K))[-1] == Stopped("finished")
+
+
+# Images with blank borders
+
+
+def images(dtype: type) -> Dataset:
+    """Images of 300 pixels whose first 40 and last 33 are blank, as bytes or as the same numbers in a float type."""
+    stream, pixels = np.random.default_rng(0), 300
+    x = stream.integers(1, 256, (N + 12, pixels)) * (stream.random((N + 12, pixels)) < 0.3)
+    x[:, :40] = x[:, -33:] = 0
+    x[:3] = 0  # three blank images, the first rows of the training set
+    labels, places = stream.integers(0, K, N + 12), np.arange(N + 12)
+    train_rows, rest = (Rows(x.astype(dtype), labels, part) for part in np.split(places, [N]))
+    scaling = Scaling(np.zeros(pixels), np.full(pixels, 1 / 255))
+    return Dataset("images", tuple("abc"), train_rows, rest, rest, scaling, "unit", (15, 20), "")
+
+
+@pytest.mark.parametrize("size", [1, B, N])
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_images_whose_blank_borders_are_left_out_train_as_if_they_were_not(
+    size: int, values: dict[str, Any], processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[slice] = []
+    used = Feed.used
+
+    def watched(self: Feed, n: int) -> slice:
+        seen.append(used(self, n))
+        return seen[-1]
+
+    monkeypatch.setattr(Feed, "used", watched)
+    ends, lefts_out = [], []
+    for dtype in (np.uint8, np.float64):
+        config = settings(values | {"training.batch_size": size, "training.epochs": 2, "optimizer.lr": 0.01})
+        state = new_state(config, Shape(300, H, K), streams(0), np.float64)
+        seen.clear()
+        losses = [event.loss for event in of_kind(BatchDone, list(train(state, images(dtype), config, processes)))]
+        ends.append([losses, *(vector.copy() for vector in (state.network.theta, *state.optimizer.slots))])
+        lefts_out.append(list(seen))
+    for got, expected in zip(*ends, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+    bytes_, floats = lefts_out
+    assert set(map(str, floats)) == {str(ALL)}
+    assert all(each.start >= 40 and each.stop <= 267 for each in bytes_ if each.stop)
+    assert (slice(0, 0) in bytes_) == (size == 1)  # a batch that is blank altogether
+
+
+# Hidden units shared out over processes
+
+SHARED = pytest.mark.parametrize("processes", [2, 3])
+
+
+def no_child_is_left() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return False
+
+
+def snapshot(state: TrainingState) -> tuple[Any, ...]:
+    """Where a state is, and its arrays and streams."""
+    place = state.epoch, state.batch, state.optimizer.steps, state.order.tolist()
+    streams_at = state.shuffle.bit_generator.state, state.dropout.bit_generator.state
+    return place, streams_at, [state.loss_sum], [v.copy() for v in (state.network.theta, *state.optimizer.slots)]
+
+
+def same(one: tuple[Any, ...], other: tuple[Any, ...], rtol: float) -> None:
+    assert one[:2] == other[:2]
+    assert one[2] == pytest.approx(other[2], rel=rtol)
+    for got, expected in zip(one[3], other[3], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol)
+
+
+@SHARED
+@rules
+@pytest.mark.parametrize("values", [NO_DROPOUT, EVERYTHING], ids=["no dropout", "everything"])
+def test_hidden_units_shared_out_train_as_those_in_one_process(
+    rule: str, processes: int, values: dict[str, Any]
+) -> None:
+    runs = []
+    for count in (1, processes):
+        state, data, config = fresh(values | {"optimizer.name": rule})
+        events, whole = [], []
+        for event in train(state, data, config, count):
+            events.append(event)
+            if not isinstance(event, BatchDone):
+                whole.append(snapshot(state))
+        runs.append((events, whole))
+    (events, whole), (shared, shared_whole) = runs
+    assert [type(event) for event in shared] == [type(event) for event in events]
+    for got, expected in zip(shared, events, strict=True):
+        if isinstance(got, BatchDone) and isinstance(expected, BatchDone):
+            assert (got.epoch, got.batch, got.rows) == (expected.epoch, expected.batch, expected.rows)
+            assert got.loss == pytest.approx(expected.loss, rel=1e-9)
+        elif isinstance(got, EpochDone) and isinstance(expected, EpochDone):
+            assert (got.epoch, got.rows, got.lr) == (expected.epoch, expected.rows, expected.lr)
+            assert got.train_loss == pytest.approx(expected.train_loss, rel=1e-9)
+            assert got.validation.loss == pytest.approx(expected.validation.loss, rel=1e-9)
+        else:
+            assert got == expected
+    for one, other in zip(shared_whole, whole, strict=True):
+        same(one, other, 1e-9)
+    assert no_child_is_left()
+
+
+@SHARED
+@pytest.mark.parametrize("rows", [B, 100])
+def test_the_same_seed_in_as_many_processes_gives_the_same_bytes(processes: int, rows: int) -> None:
+    ends = []
+    for _ in range(2):
+        state, data, config = fresh(EVERYTHING | {"optimizer.name": "adam", "training.batch_size": rows}, np.float32)
+        list(train(state, data, config, processes))
+        ends.append([vector.tobytes() for vector in (state.network.theta, *state.optimizer.slots)])
+    assert ends[0] == ends[1]
+
+
+@rules
+def test_a_shared_run_stopped_at_any_event_can_go_on_from_its_state(rule: str) -> None:
+    values = EVERYTHING | {"optimizer.name": rule, "training.epochs": 2}
+    whole, data, config = fresh(values, np.float32)
+    events = [told(event) for event in train(whole, data, config, 2)]
+    for place in range(len(events) - 1):
+        state = fresh(values, np.float32)[0]
+        running = train(state, data, config, 2)
+        before = [told(next(running)) for _ in range(place + 1)]
+        assert running.send("interrupted") == Stopped("interrupted")
+        assert list(running) == []
+        assert no_child_is_left()
+        after = [told(event) for event in train(state, data, config, 2)]
+        assert before + after[1:] == events
+        same(snapshot(state), snapshot(whole), 0)
+
+
+def test_a_run_may_go_on_in_another_number_of_processes() -> None:
+    values = EVERYTHING | {"optimizer.name": "adam"}
+    whole, data, config = fresh(values)
+    list(train(whole, data, config))
+    state = fresh(values)[0]
+    for count in (3, 1, 2):
+        running = train(state, data, config, count)
+        for _ in range(7):
+            next(running)
+        running.send("interrupted")
+    list(train(state, data, config, 3))
+    same(snapshot(state), snapshot(whole), 1e-9)
+
+
+@SHARED
+def test_a_shared_run_that_diverges_stops_in_all_processes_with_the_same_sentence(processes: int) -> None:
+    ends = []
+    for count in (1, processes):
+        state, data, config = fresh(NO_DROPOUT | {"optimizer.lr": 1e20}, np.float32)
+        events = list(train(state, data, config, count))
+        ends.append((len(events), events[-1], state.epoch, state.batch))
+        assert last(events).reason == "diverged"
+        assert no_child_is_left()
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("kind", [Started, BatchDone, EpochDone])
+def test_an_observer_that_fails_leaves_no_process(kind: type[Event]) -> None:
+    def fail(event: Event) -> None:
+        if isinstance(event, kind):
+            raise ZeroDivisionError
+
+    files = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(ZeroDivisionError):
+        drive(train(*fresh({}), 3), [fail])
+    assert no_child_is_left()
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_a_worker_of_a_run_that_is_killed_ends_the_run_in_a_sentence() -> None:
+    running = train(*fresh({}), 3)
+    next(running)
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    assert len(children) == 2
+    os.kill(int(children[1]), signal.SIGKILL)
+    with pytest.raises(WorkerError, match="--threads 1"):
+        list(running)
+    assert no_child_is_left()

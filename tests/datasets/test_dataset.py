@@ -1,6 +1,7 @@
 """Minibatches are gathered and scaled without ever copying the table."""
 
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.arrays import Shape
-from mlpcli.datasets.dataset import Dataset, Feed, Rows, Scorer, all_rows
+from mlpcli.datasets.dataset import LARGE, Dataset, Feed, Rows, all_rows
 from mlpcli.datasets.scaling import Scaling, learn
 from mlpcli.datasets.table import table
 from mlpcli.errors import DataError
 from mlpcli.network import Network, initialise
+from mlpcli.scorer import Scorer
 from tests.datasets.formats import some
 
 
@@ -104,3 +106,38 @@ def test_every_row_is_scored_also_those_after_the_last_full_batch() -> None:
     assert scores.rows == 1027
     np.testing.assert_array_equal(scores.labels, rows.labels[rows.index])
     np.testing.assert_array_equal(scores.predicted, z.argmax(axis=1))
+
+
+def fed(x: np.ndarray[Any, Any], offset: float = 0.0) -> Feed:
+    """A feed that was given all of these rows."""
+    n, D = x.shape
+    rows = Rows(x, np.zeros(n, np.intp), np.arange(n))
+    feed = Feed(rows, Scaling(np.full(D, offset), np.full(D, 1 / 255)), n)
+    feed.fill(np.arange(n), np.empty((n, D)))
+    return feed
+
+
+@some
+@given(st.sets(st.tuples(st.integers(0, 4), st.integers(0, 299)), max_size=6), st.integers(1, 5))
+def test_used_columns_of_images_are_from_the_first_to_the_last_that_is_not_blank(
+    lit: set[tuple[int, int]], n: int
+) -> None:
+    x = np.zeros((5, 300), np.uint8)
+    for row, column in lit:
+        x[row, column] = 255
+    columns = [column for row, column in lit if row < n]
+    used = fed(x).used(n)
+    assert range(300)[used] == (range(min(columns), max(columns) + 1) if columns else range(0))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "D", "offset"),
+    [("f4", 300, 0.0), ("i8", 300, 0.0), ("u1", LARGE - 1, 0.0), ("u1", 300, 0.5)],
+    ids=["no bytes", "no bytes either", "few features", "0 is not 0 for the network"],
+)
+def test_elsewhere_all_columns_are_used(dtype: str, D: int, offset: float) -> None:
+    assert range(D)[fed(np.zeros((5, D), dtype), offset).used(5)] == range(D)
+
+
+def test_images_just_large_enough_are_looked_at() -> None:
+    assert fed(np.zeros((5, LARGE), np.uint8)).used(5) == slice(0, 0)
