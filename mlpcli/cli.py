@@ -58,6 +58,7 @@ def train(
     threads: Annotated[int | None, typer.Option(help="Processor cores to use; all if not given.")] = None,
     sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the run; runs/<data>-<time> if not given.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a former run in that folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
@@ -77,6 +78,7 @@ def train(
     }
     with boundary(as_json):
         from mlpcli import config as configuration
+        from mlpcli import plan as planning
         from mlpcli import run
         from mlpcli.observers import EXIT_CODES, Signals
         from mlpcli.rendering.console import console, say
@@ -84,8 +86,15 @@ def train(
 
         results, messages = console(), console(stderr=True, quiet=quiet)
         given = {key: value for key, value in flags.items() if value is not None}
-        settings = configuration.load(config, given, sets or [])
-        plan = run.prepare(settings, out, overwrite, lambda text: say(messages, text))
+        if resume:
+            if config or out or overwrite:
+                raise ConfigError(
+                    "--resume takes settings and folder from the run: leave out CONFIG, --out, --overwrite."
+                )
+            plan = planning.resume(resume, given, sets or [], lambda text: say(messages, text))
+        else:
+            settings = configuration.load(config, given, sets or [])
+            plan = planning.prepare(settings, out, overwrite, lambda text: say(messages, text))
         if dry_run:
             print_json(plan.document()) if as_json else show_plan(results, plan, "dry run: nothing is written")
             return

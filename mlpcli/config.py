@@ -75,6 +75,7 @@ class Training(Section):
 
     epochs: int = Field(200, ge=1, le=2**24, description="passes over the training rows")
     batch_size: int = Field(32, ge=1, le=2**24, description="rows in a minibatch B")
+    checkpoint_seconds: float = Field(60.0, ge=0, description="save within an epoch so often; at its end in any case")
     threads: int = Field(0, ge=0, le=1024, description="processor cores to use; 0 for all")
     patience: int = Field(0, ge=0, description="stop after so many epochs without a better validation loss; 0 never")
 
@@ -229,6 +230,17 @@ def with_values(config: Config, values: dict[str, Any]) -> Config:
     """The same configuration with these dotted keys set; raises ConfigError where it may not be."""
     flat = dict(_flatten(config.model_dump(), "")) | values
     return _validate({key: (value, "the configuration") for key, value in flat.items()})
+
+
+def differences(one: Config, other: Config) -> list[str]:
+    """The dotted keys whose values are not the same in both."""
+    here, there = (dict(_flatten(config.model_dump(), "")) for config in (one, other))
+    return [key for key in here if here[key] != there[key]]
+
+
+def value_of(config: Config, key: str) -> Any:
+    """The value of a dotted key."""
+    return dict(_flatten(config.model_dump(), ""))[key]
 
 
 def to_toml(config: Config) -> str:

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 from mlpcli.evaluation import Scores
 
 StopReason: TypeAlias = Literal["finished", "early stopping", "interrupted", "terminated", "diverged"]
+Answer: TypeAlias = StopReason | Literal["pause"] | None  # what a listener says to an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class EpochDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """A listener asked for a pause at the end of a batch; the state is whole, as it is not at every batch."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """The last event: why training stopped, and a sentence where that needs one."""
 
@@ -45,4 +51,4 @@ class Stopped:
     sentence: str = ""
 
 
-Event: TypeAlias = Started | BatchDone | EpochDone | Stopped
+Event: TypeAlias = Started | BatchDone | EpochDone | Paused | Stopped

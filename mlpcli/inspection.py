@@ -21,7 +21,7 @@ from mlpcli.gradcheck import Check, check_along, check_network
 from mlpcli.mistakes import BY_ID
 from mlpcli.network import Network
 from mlpcli.opinions import SecondOpinions, second_opinions
-from mlpcli.run import SCHEMA, load_data
+from mlpcli.plan import SCHEMA, load_data
 from mlpcli.selftest import Trial
 from mlpcli.state import streams
 from mlpcli.student import Answers, ask

@@ -15,8 +15,9 @@ import numpy as np
 from mlpcli.arrays import Raw, Shape
 from mlpcli.datasets.scaling import Scaling
 from mlpcli.errors import DataError, ModelError
-from mlpcli.files import read_npz, write_npz
+from mlpcli.files import write_npz
 from mlpcli.network import ACTIVATIONS, Network
+from mlpcli.reading import read_npz
 
 FORMAT, VERSION = "mlpcli-model", 1
 ARRAYS = ("W1", "b1", "W2", "b2", "offset", "scale")

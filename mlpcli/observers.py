@@ -8,79 +8,77 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
-from mlpcli.events import EpochDone, Event, Started, Stopped, StopReason
-from mlpcli.files import append_line, write_text
+from mlpcli.events import Answer, BatchDone, EpochDone, Event, Paused, Started, Stopped, StopReason
+from mlpcli.files import append_line, cut
 from mlpcli.network import Network
+from mlpcli.state import Best, TrainingState
 from mlpcli.training import Events
 
-Observer: TypeAlias = Callable[[Event], StopReason | None]
+Observer: TypeAlias = Callable[[Event], Answer]
+MOST_SAVING = 0.05  # of the time so far
 
 
 def drive(events: Events, observers: Sequence[Observer]) -> Stopped:
-    """Show every event to every observer, pass the first answer back, and return the last event."""
+    """Show every event to every observer, pass their answer back, and return the last event."""
     with closing(events):
         event = next(events)
         while not isinstance(event, Stopped):
             answers = [observer(event) for observer in observers]
-            event = events.send(next(filter(None, answers), None))
+            event = events.send(_answer(answers) if any(answers) else None)
     for observer in observers:
         observer(event)
     return event
 
 
+def _answer(answers: list[Answer]) -> Answer:
+    """The first reason to stop, or else a pause."""
+    return next((answer for answer in answers if answer and answer != "pause"), "pause")
+
+
 class BestModel:
     """Keeps a copy of the weights with the lowest validation loss so far, and their epoch."""
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.theta = network.theta.copy()
-        self.epoch = 0
-        self.loss = float("inf")
+    def __init__(self, network: Network, best: Best) -> None:
+        self.network, self.best = network, best
 
     def __call__(self, event: Event) -> None:
         """Copy the weights when an epoch has improved on the best."""
-        if isinstance(event, EpochDone) and event.validation.loss < self.loss:
-            self.loss, self.epoch = event.validation.loss, event.epoch
-            self.theta[:] = self.network.theta
-
-    def restore(self) -> None:
-        """Put the best weights into the network, once an epoch has been finished."""
-        if self.epoch:
-            self.network.theta[:] = self.theta
+        if isinstance(event, EpochDone) and event.validation.loss < self.best.loss:
+            self.best.loss, self.best.epoch = event.validation.loss, event.epoch
+            self.best.theta[:] = self.network.theta
 
 
 class EarlyStopping:
     """Asks to stop after `patience` epochs without a better validation loss; never where it is 0."""
 
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
-        self.best = float("inf")
-        self.waited = 0
+    def __init__(self, patience: int, state: TrainingState, best: Best) -> None:
+        self.patience, self.state, self.best = patience, state, best
 
     def __call__(self, event: Event) -> StopReason | None:
         """Count the epochs since the last improvement."""
-        if isinstance(event, EpochDone):
-            self.waited = 0 if event.validation.loss < self.best else self.waited + 1
-            self.best = min(self.best, event.validation.loss)
-        return "early stopping" if self.patience and self.waited >= self.patience else None
+        waited = self.state.epoch - self.best.epoch
+        return "early stopping" if self.patience and waited >= self.patience else None
 
 
 class MetricsLog:
-    """Writes one JSON object a line and epoch; `seconds` is the whole epoch's, scoring included."""
+    """Writes one JSON object a line and epoch; `seconds` is the whole epoch's, scoring included.
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.path, self.clock, self.since = path, clock, 0.0
+    The file is begun, or cut back to the `length` that it had when the run was saved, as training starts.
+    """
+
+    def __init__(self, path: Path, length: int = 0, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.path, self.length, self.clock, self.since = path, length, clock, 0.0
 
     def __call__(self, event: Event) -> None:
         """Begin the file, and add a line at each epoch's end."""
         if isinstance(event, Started):
-            write_text(self.path, "")
+            cut(self.path, self.length)
             self.since = self.clock()
         if isinstance(event, EpochDone):
             now = self.clock()
-            append_line(self.path, json.dumps(self._line(event, now - self.since)))
+            self.length += append_line(self.path, json.dumps(self._line(event, now - self.since)))
             self.since = now
 
     def _line(self, event: EpochDone, seconds: float) -> dict[str, Any]:
@@ -93,6 +91,38 @@ class MetricsLog:
             "seconds": round(seconds, 6),
             "rows_per_second": round(event.rows / max(seconds, 1e-9)),
         }
+
+
+class Checkpoints:
+    """Saves the run at an epoch's end, and every so many seconds in between, but never for more than its share of time.
+
+    Asks for a pause, in which the state is whole, where it wants to save within an epoch.
+    """
+
+    def __init__(
+        self, save: Callable[[], object], every: float, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.save, self.every, self.clock = save, every, clock
+        self.began = self.saved = self.spent = self.longest = 0.0
+
+    def __call__(self, event: Event) -> Literal["pause"] | None:
+        """Save where it is time to."""
+        now = self.clock()
+        if isinstance(event, Started):
+            self.began = self.saved = now
+        affordable = self.spent + self.longest <= MOST_SAVING * (now - self.began)
+        if isinstance(event, BatchDone) and affordable and now - self.saved >= self.every:
+            return "pause"
+        if (isinstance(event, EpochDone) and affordable) or isinstance(event, Paused) or _ended_well(event):
+            self.save()
+            self.saved = self.clock()
+            self.spent += self.saved - now
+            self.longest = max(self.longest, self.saved - now)
+        return None
+
+
+def _ended_well(event: Event) -> bool:
+    return isinstance(event, Stopped) and event.reason != "diverged"
 
 
 REASONS: dict[int, StopReason] = {
@@ -130,7 +160,7 @@ class Signals:
         """The reason to stop, once a signal has come; it is said here, since a handler had better not print."""
         if self.reason and not self.told:
             self.told = True
-            self.tell("Stopping. Press Ctrl-C again to stop at once and lose the run.")
+            self.tell("Stopping after this minibatch, and saving. Press Ctrl-C again to stop at once.")
         return self.reason
 
     def _caught(self, number: int, frame: FrameType | None) -> None:

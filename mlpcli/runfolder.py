@@ -2,12 +2,18 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from mlpcli.errors import ModelError, OutputError
-from mlpcli.files import make_folder, move, reason, remove, remove_folder
+from filelock import FileLock, Timeout
 
-FILES = ("config.toml", "metrics.jsonl", "model.npz", "result.json")
+from mlpcli.errors import ModelError, OutputError
+from mlpcli.files import make_folder, move, remove, remove_folder
+from mlpcli.reading import reason
+
+FILES = ("config.toml", "metrics.jsonl", "checkpoint.1.npz", "checkpoint.npz", "model.npz", "result.json")
+LOCK = ".lock"  # held by whoever trains; the system lets it go when that process ends, however it ends
 
 
 def default_folder(name: str) -> Path:
@@ -43,7 +49,7 @@ def _check_parent(folder: Path) -> None:
 def _check_existing(folder: Path, overwrite: bool) -> None:
     if not folder.is_dir():
         raise OutputError(f"{folder}: is not a folder. Choose another place with --out.")
-    held = sorted(os.listdir(folder))
+    held = sorted(set(os.listdir(folder)) - {LOCK})
     foreign = [name for name in held if not _of_a_run(name)]
     if foreign:
         raise OutputError(f"{folder}: holds {foreign[0]}, which is no part of a run. Choose another folder with --out.")
@@ -56,22 +62,47 @@ def _of_a_run(name: str) -> bool:
     return name in FILES or any(name.startswith(f".{file}.") and name.endswith(".part") for file in FILES)
 
 
-def claim(folder: Path, named: bool, overwrite: bool) -> Path:
-    """Make the folder ready for a run and return it; a former run in it is set aside, not lost.
+@contextmanager
+def claimed(folder: Path, named: bool, overwrite: bool) -> Iterator[Path]:
+    """A folder made ready for a run, and nobody else's while that lasts; a former run in it is set aside, not lost.
 
     One that was not `named` by the user gets another number where another run has taken it meanwhile.
+    Raises OutputError.
     """
     if not named:
         folder = _untaken(folder)
     make_folder(folder, new=not named)
-    check_place(folder, overwrite)  # again: loading the data may have taken minutes
-    if (folder / "model.npz").exists():
-        forget_former(folder)
-        make_folder(former(folder))
-        for name in filter(FILES.__contains__, os.listdir(folder)):
-            move(folder / name, former(folder) / name)
-    remove([folder / name for name in os.listdir(folder)])
-    return folder
+    with alone(folder):
+        check_place(folder, overwrite)  # again: loading the data may have taken minutes
+        if (folder / "model.npz").exists():
+            forget_former(folder)
+            make_folder(former(folder))
+            for name in filter(FILES.__contains__, os.listdir(folder)):
+                move(folder / name, former(folder) / name)
+        remove([folder / name for name in os.listdir(folder) if name != LOCK])
+        yield folder
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a run's folder against every other trainer; what one that was killed left half-written is cleared away.
+
+    Raises OutputError where another one holds it.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise OutputError(
+            f"{folder}: another mlpcli train is at work there. Wait for it, or choose another folder."
+        ) from error
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be locked: {reason(error)}.") from error
+    try:
+        remove([folder / name for name in os.listdir(folder) if name.endswith(".part")])
+        yield
+    finally:
+        lock.release()
 
 
 def former(folder: Path) -> Path:

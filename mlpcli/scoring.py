@@ -15,7 +15,7 @@ from mlpcli.errors import DataError, ModelError
 from mlpcli.evaluation import Scores, by_class
 from mlpcli.machine import cores, products_with
 from mlpcli.modelfile import Model, load
-from mlpcli.run import SCHEMA, absolute
+from mlpcli.plan import SCHEMA, absolute
 from mlpcli.runfolder import model_path
 from mlpcli.scorer import score_all
 from mlpcli.state import streams

@@ -1,5 +1,6 @@
 """A training state: all that training needs to go on from where it is, whole or cut by hidden units."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -55,6 +56,15 @@ class TrainingState:
         """Take over another state's position: how far it has come, and in what order of rows."""
         self.optimizer.steps = other.optimizer.steps
         self.epoch, self.batch, self.order, self.loss_sum = other.epoch, other.batch, other.order, other.loss_sum
+
+
+@dataclass
+class Best:
+    """The weights with the lowest validation loss so far; none yet where the epoch is 0."""
+
+    theta: Floats
+    epoch: int = 0
+    loss: float = math.inf
 
 
 def _pairs(part: TrainingState, whole: TrainingState, units: slice) -> list[tuple[Floats, Floats]]:

@@ -23,7 +23,8 @@ import numpy as np
 
 from mlpcli.arrays import Floats, Raw
 from mlpcli.errors import CheckError
-from mlpcli.files import open_regular, read_npz, write_npz
+from mlpcli.files import write_npz
+from mlpcli.reading import open_regular, read_npz
 from mlpcli.truth import EQUATIONS, PHI, Case
 
 CALLS = 2  # of each case, to see whether the same arguments give the same gradients

@@ -14,7 +14,7 @@ from mlpcli.config import Config
 from mlpcli.datasets.dataset import Dataset, Feed
 from mlpcli.dropout import Masks, draw_nothing_dropped
 from mlpcli.evaluation import Scores
-from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped, StopReason
+from mlpcli.events import Answer, BatchDone, EpochDone, Event, Paused, Started, Stopped
 from mlpcli.network import Network, Summing, backward, complete, forward, gradient, initialise, mean_loss, workspace
 from mlpcli.optimizers import Hyper, Optimizer, limit_norms, rate
 from mlpcli.scorer import SCORED_TOGETHER, Scorer
@@ -24,7 +24,7 @@ from mlpcli.workers import Workers, even_cuts
 HOPELESS = 1_000  # an epoch whose mean loss is over this many times ln K, that of guessing, has diverged
 
 Draw: TypeAlias = Callable[[np.random.Generator, int], Floats | float]
-Events: TypeAlias = Generator[Event, StopReason | None, None]
+Events: TypeAlias = Generator[Event, Answer, None]
 
 
 def new_state(config: Config, shape: Shape, seeds: Streams, dtype: DTypeLike = np.float32) -> TrainingState:
@@ -117,7 +117,7 @@ def _epochs(share: Share, data: Dataset, config: Config) -> Events:
     state = share.state
     stepper, checker = Stepper(share, data, config), Scorer(state.network, data.scaling, data.validation, share.add_up)
     answer = yield Started(config.training.epochs, stepper.batches)
-    stopped = Stopped(answer) if answer else None
+    stopped = _reason(answer)
     while stopped is None and state.epoch < config.training.epochs:
         stopped = yield from _batches(stepper, len(data.train))
         if stopped is None:
@@ -151,7 +151,7 @@ def _shared_out(state: TrainingState, data: Dataset, config: Config, processes: 
         crew.dismiss()
 
 
-def _batches(stepper: Stepper, rows: int) -> Generator[Event, StopReason | None, Stopped | None]:
+def _batches(stepper: Stepper, rows: int) -> Generator[Event, Answer, Stopped | None]:
     """The batches that are left of the epoch in progress."""
     state = stepper.state
     if state.batch == 0:
@@ -163,12 +163,15 @@ def _batches(stepper: Stepper, rows: int) -> Generator[Event, StopReason | None,
         state.batch += 1
         state.loss_sum += loss * count
         answer = yield BatchDone(state.epoch + 1, state.batch, count, loss)
-        if answer:
-            return Stopped(answer)
+        if answer == "pause":
+            answer = yield Paused()
+        stopped = _reason(answer)
+        if stopped:
+            return stopped
     return None
 
 
-def _end_epoch(stepper: Stepper, scores: Scores, rows: int) -> Generator[Event, StopReason | None, Stopped | None]:
+def _end_epoch(stepper: Stepper, scores: Scores, rows: int) -> Generator[Event, Answer, Stopped | None]:
     """Close the epoch: its mean loss, the validation scores, and whether training is still sane."""
     state = stepper.state
     mean = state.loss_sum / rows
@@ -179,7 +182,11 @@ def _end_epoch(stepper: Stepper, scores: Scores, rows: int) -> Generator[Event, 
         return _diverged(stepper, f"the mean loss is {mean:.3g}, and guessing would give {limit / HOPELESS:.3g}")
     state.epoch, state.batch = state.epoch + 1, 0
     answer = yield EpochDone(state.epoch, mean, scores, stepper.lr, rows)
-    return Stopped(answer) if answer else None
+    return _reason(answer)
+
+
+def _reason(answer: Answer) -> Stopped | None:
+    return None if answer is None or answer == "pause" else Stopped(answer)
 
 
 def _diverged(stepper: Stepper, what: str) -> Stopped:

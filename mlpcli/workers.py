@@ -21,11 +21,8 @@ from mlpcli.errors import WorkerError
 
 SPINS = 300  # looks at a socket before sleeping on it: some 300 µs, as long as a peer is late in a usual step
 SAID = b"."
-IGNORED = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-)  # they go to the whole process group; the first process decides
+# They go to the whole process group, and the first process decides.
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class GoneError(Exception):

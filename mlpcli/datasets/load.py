@@ -13,7 +13,7 @@ from mlpcli.datasets.scaling import learn
 from mlpcli.datasets.splits import split
 from mlpcli.datasets.table import Table, alike, classes_of, encode, fingerprint, with_test
 from mlpcli.errors import DataError
-from mlpcli.files import reason
+from mlpcli.reading import reason
 
 KINDS = "digits, mnist, openml:NAME, a folder of IDX files, an .npz file or a .csv file"
 CSV = (".csv", ".tsv", ".txt")

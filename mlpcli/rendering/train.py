@@ -11,9 +11,12 @@ from rich.table import Table
 
 from mlpcli.config import Config
 from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped
-from mlpcli.files import size
+from mlpcli.observers import EXIT_CODES
+from mlpcli.plan import Plan
+from mlpcli.reading import size
 from mlpcli.rendering.console import count, framed, grid, interval, percent
-from mlpcli.run import Plan, Result
+from mlpcli.run import Result
+from mlpcli.state import TrainingState
 
 REFRESH = 0.1  # seconds between two pictures of the progress bar
 TABLE_ROWS = 20  # epochs shown of a long run; metrics.jsonl has them all
@@ -37,8 +40,15 @@ def show_plan(out: Console, plan: Plan, title: str = "mlpcli train") -> None:
         ("optimizer", _optimizer(config)),
         ("seed", str(config.seed)),
         ("folder", str(plan.folder)),
+        *([("goes on", _progress(plan.saved.state, plan))] if plan.saved else []),
     ]
     out.print(framed(out, grid(rows), title))
+
+
+def _progress(state: TrainingState, plan: Plan) -> str:
+    if state.epoch >= plan.config.training.epochs:
+        return f"the run is finished: all {count(state.epoch, 'epoch')} are done"
+    return f"from epoch {state.epoch + 1}, batch {state.batch + 1} of {plan.batches}"
 
 
 def _network(config: Config) -> str:
@@ -155,8 +165,9 @@ def show_result(out: Console, result: Result) -> None:
         note = interval(s.interval) if part == "test" else ""
         scores.add_row(part, f"{s.rows:,}", f"{s.loss:.4f}", percent(s.accuracy), note, style="bold" if note else "")
     folder = result.plan.folder
-    rows = [("written", f"{folder}/ config.toml metrics.jsonl model.npz result.json")]
-    rows.append(("next", f"mlpcli eval {shlex.quote(str(folder))}"))
+    command = "train --resume" if result.stopped in EXIT_CODES else "eval"
+    rows = [("written", f"{folder}/ config.toml metrics.jsonl checkpoint.npz model.npz result.json")]
+    rows.append(("next", f"mlpcli {command} {shlex.quote(str(folder))}"))
     out.print(framed(out, Group(scores, "", grid(rows)), _ending(result)))
 
 
