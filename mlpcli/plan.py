@@ -165,7 +165,7 @@ def _planned(config: Config, folder: Path, named: bool, overwrite: bool, tell: T
     shape = Shape(data.features, config.network.hidden, len(data.classes))
     B, _ = minibatches(len(data.train), config.training.batch_size)
     some = config.training.threads or cores()
-    memory = memory_needed(shape, B, len(data.validation), config.optimizer.name, share_out(shape, B, some))
+    memory = memory_needed(shape, B, len(data.validation), config.optimizer.name, some)
     free = available_memory()
     if memory > free:
         raise ConfigError(
@@ -192,15 +192,16 @@ def share_out(shape: Shape, B: int, cores: int) -> int:
     return max(1, min(cores, B * shape.D * shape.H // WORTH_SHARING, shape.H // FEWEST_UNITS))
 
 
-def memory_needed(shape: Shape, B: int, checked: int, optimizer: str, processes: int = 1) -> int:
+def memory_needed(shape: Shape, B: int, checked: int, optimizer: str, cores: int) -> int:
     """Bytes of float32 that a run allocates for minibatches of B rows and so many validation rows.
 
     theta, gradient, best weights and moments (but no fewer than 5 vectors: the first weights are drawn
     in float64), theta and moments once more where they are shared out, and the buffers by row:
     of training and checking, or of scoring in the end.
     """
-    moments = RULES[optimizer][1]
+    moments, processes = RULES[optimizer][1], share_out(shape, B, cores)
     vectors = max(5, 3 + moments) + (1 + moments if processes > 1 else 0)
-    scored = 2 * shape.D * processes + 3 * shape.H + 3 * shape.K
-    training = B * (3 * shape.D * processes + 8 * shape.H + 3 * shape.K) + min(SCORED_TOGETHER, checked) * scored
-    return 4 * (vectors * shape.parameters + max(training, SCORED_TOGETHER * scored))
+    checking = min(SCORED_TOGETHER, checked) * (2 * shape.D * processes + 3 * shape.H + 3 * shape.K)
+    training = B * (3 * shape.D * processes + 8 * shape.H + 3 * shape.K) + checking
+    scoring = SCORED_TOGETHER * (2 * shape.D + 3 * shape.H + 3 * shape.K) * cores
+    return 4 * (vectors * shape.parameters + max(training, scoring))

@@ -1,16 +1,15 @@
-"""Scoring sets of rows: the same rows again and again, or many rows once, by several processes."""
+"""Scoring sets of rows: the same rows again and again, or many rows once, by several threads."""
 
 import numpy as np
 
-from mlpcli.arrays import shared_zeros
 from mlpcli.datasets.dataset import Feed, Rows
 from mlpcli.datasets.scaling import Scaling
 from mlpcli.evaluation import ByRow, Scores, score
 from mlpcli.network import Network, Summing, complete, workspace
-from mlpcli.workers import Workers, even_cuts
+from mlpcli.workers import even_cuts
 
 SCORED_TOGETHER = 512  # rows scored at a time
-WORTH_SHARING = 1_000_000_000  # multiplications in x W1 for which a process more pays, by docs/performance.md
+WORTH_SHARING = 200_000_000  # multiplications in x W1 for which a thread more pays, by docs/performance.md
 
 
 class Scorer:
@@ -24,8 +23,7 @@ class Scorer:
 
     def score(self) -> Scores:
         """Score every one of the rows with the weights as they are now."""
-        N, dtype = len(self.rows), self.network.theta.dtype
-        found = ByRow(np.empty(N, dtype), np.empty(N, np.intp), np.empty(N, dtype))
+        found = _room(len(self.rows), self.network)
         self.score_into(found)
         return found.scores(self.rows.labels[self.rows.index], self.network.shape.K)
 
@@ -35,21 +33,25 @@ class Scorer:
 
 
 def score_all(network: Network, scaling: Scaling, rows: Rows, cores: int) -> Scores:
-    """Score every row once, each of at most so many processes its own part of them; the same bits for any number."""
+    """Score every row once, each of at most so many threads its own part of them; the same bits for any number.
+
+    Threads do here, as they do not in training: NumPy works on a whole block of rows without Python's lock.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
     blocks = -(-len(rows) // SCORED_TOGETHER)
-    processes = max(1, min(cores, blocks, len(rows) * network.shape.D * network.shape.H // WORTH_SHARING))
-    kinds = (network.theta.dtype, np.intp, network.theta.dtype)
-    found = ByRow(*(shared_zeros(len(rows), kind) for kind in kinds))
-    cuts = [slice(cut.start * SCORED_TOGETHER, cut.stop * SCORED_TOGETHER) for cut in even_cuts(blocks, processes)]
+    threads = max(1, min(cores, blocks, len(rows) * network.shape.D * network.shape.H // WORTH_SHARING))
+    cuts = [slice(cut.start * SCORED_TOGETHER, cut.stop * SCORED_TOGETHER) for cut in even_cuts(blocks, threads)]
+    found = _room(len(rows), network)
 
-    def work(rank: int) -> None:
-        Scorer(network, scaling, rows.part(cuts[rank])).score_into(found.part(cuts[rank]))
+    def work(cut: slice) -> None:
+        Scorer(network, scaling, rows.part(cut)).score_into(found.part(cut))
 
-    crew = Workers(processes)
-    try:
-        crew.start(work)
-        work(0)
-        crew.settle()
-    finally:
-        crew.dismiss()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, cuts))
     return found.scores(rows.labels[rows.index], network.shape.K)
+
+
+def _room(N: int, network: Network) -> ByRow:
+    dtype = network.theta.dtype
+    return ByRow(np.empty(N, dtype), np.empty(N, np.intp), np.empty(N, dtype))

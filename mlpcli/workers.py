@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-import numpy as np
 from numpy.typing import DTypeLike
 
 from mlpcli.arrays import Floats, shared_zeros
@@ -66,7 +65,7 @@ def _looked(peer: socket.socket) -> bytes | None:
 class Workers:
     """The processes of a run: `count` in all, `rank` which one this is; the first is the one that was started."""
 
-    def __init__(self, count: int, logits: int = 1, dtype: DTypeLike = np.float32) -> None:
+    def __init__(self, count: int, logits: int, dtype: DTypeLike) -> None:
         self.count, self.rank = count, 0
         self.met = False  # whether all others are known to wait at the next sum
         self.parts: Floats = shared_zeros(count * logits, dtype).reshape(count, logits)  # the first row is the sum

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpcli import config, modelfile, network, optimizers, run, scorer
+from mlpcli import config, modelfile, network, optimizers, run
 from mlpcli.arrays import Floats, Shape, shared_zeros
 from mlpcli.config import Config
 from mlpcli.errors import ConfigError, DivergedError, OutputError
@@ -339,7 +339,7 @@ def test_the_memory_that_a_plan_names_is_what_the_run_takes(
     sets = (f"optimizer.name={name}", f"network.hidden={hidden}", f"training.batch_size={batch}", "training.epochs=1")
     plan = planned(tmp_path / "run", *sets)
     shared: list[int] = []
-    for module in (network, optimizers, scorer):
+    for module in (network, optimizers):
         monkeypatch.setattr(module, "shared_zeros", lambda *of: counted(shared_zeros(*of), shared))
     tracemalloc.start()
     run.execute(plan)

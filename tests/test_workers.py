@@ -222,7 +222,7 @@ def test_a_forked_process_does_its_work_ignores_signals_and_never_returns(monkey
     monkeypatch.setattr(os, "fork", lambda: 0)
     monkeypatch.setattr(os, "_exit", exited)
     monkeypatch.setattr(signal, "signal", lambda *of: ignored.append(of))
-    crew = Workers(3)
+    crew = Workers(3, 1, np.float64)
     with pytest.raises(SystemExit) as end:
         crew.start(worked.append)
     monkeypatch.undo()
