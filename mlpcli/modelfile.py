@@ -3,6 +3,7 @@
     W1 (D,H)  b1 (H)  W2 (H,K)  b2 (K)  offset (D)  scale (D)  header (JSON text as uint8 bytes)
 
 A row x is scored by softmax(φ((x − offset) · scale @ W1 + b1) @ W2 + b2), without dropout.
+The header of a file that `save` wrote says that it is sealed; one put together by other hands need not be.
 """
 
 import json
@@ -17,10 +18,11 @@ from mlpcli.datasets.scaling import Scaling
 from mlpcli.errors import DataError, ModelError
 from mlpcli.files import write_npz
 from mlpcli.network import ACTIVATIONS, Network
-from mlpcli.reading import read_npz
+from mlpcli.reading import check_seal, read_npz
 
 FORMAT, VERSION = "mlpcli-model", 1
 ARRAYS = ("W1", "b1", "W2", "b2", "offset", "scale")
+MOST_PACKED = 32  # no weights that were learnt shrink to so small a part of their size
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ class Model:
 
 def save(path: Path, model: Model) -> None:
     """Write the model, whole or not at all; equal models give equal bytes."""
-    fixed = {"format": FORMAT, "version": VERSION, "activation": model.network.activation}
-    text = json.dumps(fixed | model.header, ensure_ascii=False, sort_keys=True)
+    fixed = {"format": FORMAT, "version": VERSION, "activation": model.network.activation, "sealed": True}
+    text = json.dumps(model.header | fixed, ensure_ascii=False, sort_keys=True)
     arrays: dict[str, Raw] = {name: getattr(model.network, name) for name in ARRAYS[:4]}
     arrays |= {"offset": model.scaling.offset, "scale": model.scaling.scale}
     write_npz(path, arrays | {"header": np.frombuffer(text.encode(), np.uint8)})
@@ -64,10 +66,11 @@ def save(path: Path, model: Model) -> None:
 def load(path: Path) -> Model:
     """Read a model; raises ModelError when the file is not a whole and consistent one."""
     try:
-        arrays = read_npz(path)
+        arrays = read_npz(path, MOST_PACKED)
     except DataError as error:
         raise ModelError(f"{error} It is no model that mlpcli train wrote, or it is damaged.") from error
     header = _header(path, arrays)
+    _check_seal(path, bool(header.get("sealed")))
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
         raise ModelError(f"{path}: has no array {missing[0]!r}: it is not a whole model file.")
@@ -78,6 +81,20 @@ def load(path: Path) -> Model:
     for name in ARRAYS[:4]:
         getattr(network, name)[...] = arrays[name]
     return Model(network, Scaling(arrays["offset"], arrays["scale"]), header)
+
+
+def _check_seal(path: Path, needed: bool) -> None:
+    try:
+        check_seal(path, needed)
+    except DataError as error:
+        raise ModelError(f"{error} If it was changed on purpose, take 'sealed' out of its header.") from error
+
+
+def _check_seal(path: Path, needed: bool) -> None:
+    try:
+        check_seal(path, needed)
+    except DataError as error:
+        raise ModelError(f"{error} If it was changed on purpose, take 'sealed' out of its header.") from error
 
 
 def _header(path: Path, arrays: dict[str, Raw]) -> dict[str, Any]:

@@ -80,9 +80,10 @@ def read_exactly(stream: IO[bytes] | GzipFile, array: Raw, path: Path) -> None:
         done += len(block)
 
 
-def read_npz(path: Path) -> dict[str, Raw]:
+def read_npz(path: Path, most_packed: int = MOST_DEFLATE) -> dict[str, Raw]:
     """Every array of an .npz file; nothing is unpickled, and no claim is believed beyond what the file holds.
 
+    An array may be packed to that part of its size, which for weights, that hardly shrink, had better be a large one.
     Raises DataError naming the file and the array.
     """
     with open_regular(path) as file:
@@ -90,17 +91,17 @@ def read_npz(path: Path) -> dict[str, Raw]:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
                 must_fit(path, sum(member.file_size for member in members))
-                return {m.filename.removesuffix(".npy"): _read_member(path, archive, m) for m in members}
+                return {m.filename.removesuffix(".npy"): _read_member(path, archive, m, most_packed) for m in members}
         except (*DAMAGE, RuntimeError, ValueError, OverflowError) as error:
             raise DataError(f"{path}: is not a whole .npz file ({error}).") from error
 
 
-def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Raw:
+def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, most_packed: int) -> Raw:
     where = f"{path}: array {member.filename.removesuffix('.npy')!r}"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(f"{where} is packed in a way that NumPy never uses. Write it again with numpy.savez.")
-    if member.file_size > MOST_DEFLATE * member.compress_size + READ:
-        raise DataError(f"{where} claims {size(member.file_size)}, more than the file can hold.")
+    if member.file_size > most_packed * member.compress_size + READ:
+        raise DataError(f"{where} claims {size(member.file_size)}, more than the file can hold of such numbers.")
     with archive.open(member) as stream:
         shape, fortran, dtype = _read_header(where, stream)
         if dtype.hasobject:
@@ -132,13 +133,14 @@ def _read_header(where: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, 
     return header
 
 
-def check_seal(path: Path) -> None:
-    """Raise DataError unless the file is, to the bit, what write_npz wrote."""
+def check_seal(path: Path, needed: bool = True) -> None:
+    """Raise DataError unless the file is, to the bit, what write_npz wrote, or has no seal where none is `needed`."""
     with open_regular(path) as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(max(0, length - len(SEAL) - DIGEST))
         end = file.read()
-        if not end.startswith(SEAL) or end.removeprefix(SEAL) != digest(file):
+        sealed = end.startswith(SEAL)
+        if (needed or sealed) and not (sealed and end.removeprefix(SEAL) == digest(file)):
             raise DataError(f"{path}: is damaged: it is not what was written, byte by byte.")
 
 

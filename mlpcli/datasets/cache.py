@@ -25,7 +25,7 @@ def load(name: str, where: str) -> Table | None:
         arrays = read_npz(folder() / f"{name}.npz")
         rows = table(where, arrays["x"], arrays["labels"])
         return rows if str(arrays["seal"]) == _seal(name, rows) else None
-    except (DataError, KeyError, RuntimeError):
+    except (DataError, KeyError, RuntimeError, SystemError):  # the last of a text whose code points are none
         return None  # not there, or damaged: it will be fetched again and replaced
 
 

@@ -109,7 +109,10 @@ def _check_distinct(source: str, validation: float | str, test: float | str) -> 
     named = {"data.source": source, "data.validation": validation, "data.test": test}
     places: dict[str, str] = {}
     for key, value in named.items():
-        place = os.path.realpath(os.path.expanduser(value)) if isinstance(value, str) else key
+        try:
+            place = os.path.realpath(os.path.expanduser(value)) if isinstance(value, str) else key
+        except ValueError as error:  # a NUL byte
+            raise DataError(f"{key}: {value!r} cannot be found ({error}).") from error
         if place in places:
             raise DataError(f"{places[place]} and {key} both name {value}. Each must have rows of its own.")
         places[place] = key

@@ -40,8 +40,9 @@ def learn(kind: str, x: Raw, index: Index, together: bool) -> Scaling:
     """
     low, span = {"none": _nothing, "unit": _extremes, "standard": _moments}[kind](x, index, together)
     constant = span <= np.maximum(ROUNDING * np.abs(low), SMALLEST)
+    unit = np.where(constant, np.maximum(1, np.abs(low)), span)  # or the rounding of a large one would be large
     dtype = np.result_type(x.dtype, np.float32)
-    return Scaling(low.astype(dtype), (1 / np.where(constant, 1, span)).astype(dtype))
+    return Scaling(low.astype(dtype), (1 / unit).astype(dtype))
 
 
 def _nothing(x: Raw, index: Index, together: bool) -> tuple[Floats, Floats]:
