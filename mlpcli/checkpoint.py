@@ -7,16 +7,17 @@ The one before it is kept as checkpoint.1.npz, and read where the newest is not 
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mlpcli.arrays import Raw, Shape
+from mlpcli.arrays import Floats, Index, Raw, Shape
 from mlpcli.errors import DataError, ModelError
-from mlpcli.files import move, write_npz
-from mlpcli.network import Network
+from mlpcli.files import write_npz
+from mlpcli.network import ACTIVATIONS, Network
 from mlpcli.optimizers import Hyper, Optimizer
 from mlpcli.reading import check_seal, read_npz
 from mlpcli.state import Best, TrainingState
@@ -35,9 +36,9 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write the run as the newest checkpoint, and keep the one before; nothing where a weight is not finite."""
+    """Write the run as the newest checkpoint, and keep the one before; nothing where a number is not finite."""
     state, best = checkpoint.state, checkpoint.best
-    if not np.isfinite(state.network.theta).all():
+    if not all(np.isfinite(vector).all() for vector in (state.network.theta, best.theta, *state.optimizer.slots)):
         return
     arrays: dict[str, Raw] = {"theta": state.network.theta, "best": best.theta, "order": state.order}
     arrays |= {f"slot{n}": slot for n, slot in enumerate(state.optimizer.slots)}
@@ -54,14 +55,13 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         "about": checkpoint.about,
     }
     text = json.dumps(header, ensure_ascii=False, sort_keys=True)
-    if (folder / NEWEST).exists():
-        move(folder / NEWEST, folder / BEFORE)
-    write_npz(folder / NEWEST, arrays | {"header": np.frombuffer(text.encode(), np.uint8)})
+    arrays["header"] = np.frombuffer(text.encode(), np.uint8)
+    write_npz(folder / NEWEST, arrays, former=folder / BEFORE)
 
 
 def saved_before(folder: Path) -> bool:
     """Whether a run was ever saved there."""
-    return any((folder / name).exists() for name in (NEWEST, BEFORE))
+    return any(os.path.lexists(folder / name) for name in (NEWEST, BEFORE))
 
 
 def load(folder: Path) -> Checkpoint:
@@ -77,29 +77,76 @@ def load(folder: Path) -> Checkpoint:
 
 def _read(path: Path) -> Checkpoint:
     check_seal(path)
-    arrays = read_npz(path)
+    arrays = read_npz(path, most_packed=1)
     try:
         header = json.loads(arrays["header"].tobytes())
         if (header["format"], header["version"]) != (FORMAT, VERSION):
             raise DataError(f"{path}: is a checkpoint of another version of mlpcli, or of another program.")
         return _assembled(arrays, header)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(f"{path}: is not a checkpoint of mlpcli, or not a whole one ({error}).") from error
 
 
 def _assembled(arrays: dict[str, Raw], header: dict[str, Any]) -> Checkpoint:
-    network = Network(Shape(*header["shape"]), header["activation"], arrays["theta"].dtype)
-    name, hyper, decay = header["optimizer"]
-    optimizer = Optimizer(name, network, Hyper(**hyper), decay)
-    optimizer.steps = header["steps"]
-    network.theta[...] = arrays["theta"]
+    """The checkpoint that arrays and header describe; raises one of many errors where they do not go together."""
+    length = Shape(*_counts(header["shape"])).parameters
+    network = _network(header, _vector(arrays, "theta", length))
+    optimizer = _optimizer(header, network)
     for n, slot in enumerate(optimizer.slots):
-        slot[...] = arrays[f"slot{n}"]
+        slot[...] = _vector(arrays, f"slot{n}", length)
     shuffle, dropout = (_stream(state) for state in header["streams"])
     epoch, batch, loss_sum = header["position"]
-    state = TrainingState(network, optimizer, shuffle, dropout, epoch, batch, arrays["order"], loss_sum)
-    best_epoch, best_loss = header["best"]
-    return Checkpoint(state, Best(arrays["best"], best_epoch, best_loss if best_epoch else math.inf), header["about"])
+    _counts([epoch, batch])
+    order = _order(arrays["order"])
+    state = TrainingState(network, optimizer, shuffle, dropout, epoch, batch, order, _finite(loss_sum))
+    return Checkpoint(state, _best(header, _vector(arrays, "best", length)), dict(header["about"]))
+
+
+def _network(header: dict[str, Any], theta: Floats) -> Network:
+    if header["activation"] not in ACTIVATIONS:
+        raise ValueError(f"there is no activation {header['activation']!r}")
+    network = Network(Shape(*header["shape"]), header["activation"], theta.dtype)
+    network.theta[...] = theta
+    return network
+
+
+def _optimizer(header: dict[str, Any], network: Network) -> Optimizer:
+    name, hyper, decay = header["optimizer"]
+    constants = {key: _finite(value) for key, value in hyper.items()}
+    optimizer = Optimizer(name, network, Hyper(**constants), _finite(decay))
+    (optimizer.steps,) = _counts([header["steps"]])
+    return optimizer
+
+
+def _best(header: dict[str, Any], theta: Floats) -> Best:
+    epoch, loss = header["best"]
+    _counts([epoch])
+    return Best(theta, epoch, _finite(loss) if epoch else math.inf)
+
+
+def _vector(arrays: dict[str, Raw], name: str, length: int) -> Floats:
+    vector = arrays[name]
+    if vector.shape != (length,) or vector.dtype.kind != "f" or not np.isfinite(vector).all():
+        raise ValueError(f"{name} is not {length:,} finite numbers")
+    return vector.astype(vector.dtype.newbyteorder("="), copy=False)
+
+
+def _order(order: Raw) -> Index:
+    if order.dtype.kind not in "iu" or not np.array_equal(np.sort(order), np.arange(len(order))):
+        raise ValueError("order is no order of rows")
+    return order.astype(np.intp, copy=False)
+
+
+def _counts(values: list[Any]) -> list[int]:
+    if not all(type(value) is int and 0 <= value < 2**63 for value in values):
+        raise ValueError(f"{values} are no counts")
+    return values
+
+
+def _finite(value: Any) -> Any:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not finite")
+    return value
 
 
 def _stream(state: Any) -> np.random.Generator:

@@ -82,15 +82,13 @@ def train(
         from mlpcli import run
         from mlpcli.observers import EXIT_CODES, Signals
         from mlpcli.rendering.console import console, say
-        from mlpcli.rendering.train import Screen, show_plan, show_result
+        from mlpcli.rendering.train import Screen, next_command, show_plan, show_result
 
         results, messages = console(), console(stderr=True, quiet=quiet)
         given = {key: value for key, value in flags.items() if value is not None}
         if resume:
             if config or out or overwrite:
-                raise ConfigError(
-                    "--resume takes settings and folder from the run: leave out CONFIG, --out, --overwrite."
-                )
+                raise ConfigError("--resume takes all of that from the run: leave out CONFIG, --out and --overwrite.")
             plan = planning.resume(resume, given, sets or [], lambda text: say(messages, text))
         else:
             settings = configuration.load(config, given, sets or [])
@@ -99,10 +97,12 @@ def train(
             print_json(plan.document()) if as_json else show_plan(results, plan, "dry run: nothing is written")
             return
         show_plan(messages, plan)
-        with Screen(messages) as screen, Signals(lambda text: say(messages, text)) as signals:
+        with Screen(messages, plan.saved) as screen, Signals(lambda text: say(messages, text)) as signals:
             result = run.execute(plan, [screen, signals])
         print_json(result.document()) if as_json else show_result(results, result)
         if result.stopped in EXIT_CODES:
+            if as_json:
+                typer.echo(f"next     {next_command(result)}", err=True)  # stdout has room for one document only
             raise typer.Exit(EXIT_CODES[result.stopped])
 
 

@@ -75,7 +75,7 @@ class Training(Section):
 
     epochs: int = Field(200, ge=1, le=2**24, description="passes over the training rows")
     batch_size: int = Field(32, ge=1, le=2**24, description="rows in a minibatch B")
-    checkpoint_seconds: float = Field(60.0, ge=0, description="save within an epoch so often; at its end in any case")
+    checkpoint_seconds: float = Field(60.0, ge=0, description="save so often within an epoch too; at most 5 % of time")
     threads: int = Field(0, ge=0, le=1024, description="processor cores to use; 0 for all")
     patience: int = Field(0, ge=0, description="stop after so many epochs without a better validation loss; 0 never")
 

@@ -15,9 +15,10 @@ from mlpcli.errors import OutputError
 from mlpcli.reading import DIGEST, SEAL, digest, reason
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_whole(path: Path, write: Callable[[BinaryIO], object], former: Path | None = None) -> None:
     """Write a file so that it is there whole or not at all, and on disk when this returns.
 
+    What stood there is lost, or goes by the name `former`, but not before the new file is on disk.
     Raises OutputError with the system's reason; no temporary file is left behind.
     """
     temporary = None
@@ -28,13 +29,16 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
+        if former and path.exists():
+            os.replace(path, former)
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {reason(error)}.") from error
     finally:
         if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+            with suppress(OSError):  # the next run clears it away
+                os.unlink(temporary)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -42,8 +46,8 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda file: file.write(text.encode()))
 
 
-def write_npz(path: Path, arrays: dict[str, Raw]) -> None:
-    """Write an uncompressed .npz, whole or not at all; equal arrays give equal bytes.
+def write_npz(path: Path, arrays: dict[str, Raw], former: Path | None = None) -> None:
+    """Write an uncompressed .npz as write_whole does; equal arrays give equal bytes.
 
     It ends in the archive's comment, and that in the SHA-256 of all bytes before it: the seal.
     """
@@ -56,11 +60,11 @@ def write_npz(path: Path, arrays: dict[str, Raw]) -> None:
             archive.comment = SEAL + b"0" * DIGEST
         file.write(digest(file))
 
-    write_whole(path, write)
+    write_whole(path, write, former)
 
 
 def append_line(path: Path, line: str) -> int:
-    """Add one line to a text file, at once on its way to disk; returns its number of bytes."""
+    """Add one line to a text file, for everyone to read at once; returns its number of bytes."""
     try:
         with open(path, "ab") as file:
             return file.write(f"{line}\n".encode())
@@ -68,11 +72,20 @@ def append_line(path: Path, line: str) -> int:
         raise OutputError(f"{path}: cannot be written: {reason(error)}.") from error
 
 
-def cut(path: Path, length: int) -> None:
-    """Cut a file back to its first bytes, or begin it."""
+def flush(path: Path) -> None:
+    """Return when a file is on disk."""
     try:
         with open(path, "ab") as file:
-            file.truncate(length)
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {reason(error)}.") from error
+
+
+def cut(path: Path, length: int) -> int:
+    """Cut a file back to its first bytes, or begin it; returns its length, which may have been less."""
+    try:
+        with open(path, "ab") as file:
+            return file.truncate(min(length, file.tell()))
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {reason(error)}.") from error
 

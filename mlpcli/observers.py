@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
 from mlpcli.events import Answer, BatchDone, EpochDone, Event, Paused, Started, Stopped, StopReason
-from mlpcli.files import append_line, cut
+from mlpcli.files import append_line, cut, flush
 from mlpcli.network import Network
 from mlpcli.state import Best, TrainingState
 from mlpcli.training import Events
@@ -74,12 +74,17 @@ class MetricsLog:
     def __call__(self, event: Event) -> None:
         """Begin the file, and add a line at each epoch's end."""
         if isinstance(event, Started):
-            cut(self.path, self.length)
+            self.length = cut(self.path, self.length)
             self.since = self.clock()
         if isinstance(event, EpochDone):
             now = self.clock()
             self.length += append_line(self.path, json.dumps(self._line(event, now - self.since)))
             self.since = now
+
+    def saved_length(self) -> int:
+        """How long the file is, once all its lines are on disk."""
+        flush(self.path)
+        return self.length
 
     def _line(self, event: EpochDone, seconds: float) -> dict[str, Any]:
         return {

@@ -1,5 +1,6 @@
 """What is decided before a run: settings, data, sizes, where it goes, and what it goes on from."""
 
+import os
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +47,7 @@ class Plan:
     named: bool  # whether the user chose the folder
     overwrite: bool
     saved: Checkpoint | None = None  # what the run goes on from
+    again: bool = False  # whether it begins again in its own folder, since it was never saved
 
     @property
     def B(self) -> int:
@@ -114,21 +116,36 @@ def resume(folder: Path, flags: dict[str, Any], sets: list[str], tell: Tell) -> 
 
     A run that was killed before it was ever saved begins again. Raises ModelError, ConfigError or DataError.
     """
-    if not (folder / "config.toml").is_file():
+    file = folder / "config.toml"
+    if not os.path.isfile(file):
         raise ModelError(f"{folder}: is no run that can be resumed: it holds no config.toml.")
-    plan = _planned(configuration.load(folder / "config.toml", flags, sets), folder, True, False, tell)
+    config = configuration.load(file, flags, sets)
     if not saved_before(folder):
+        _check_settings(folder, config, configuration.load(file, {}, []))
         tell(f"{folder} was stopped before it was first saved, and begins again.")
-        return replace(plan, overwrite=True)
+        return replace(_planned(config, folder, True, False, tell), again=True)
+    plan = _planned(config, folder, True, False, tell)
     saved = load_checkpoint(folder)
-    _check_settings(folder, plan.config, Config.model_validate(saved.about["config"]))
+    then = _settings_of(folder, saved)
+    _check_settings(folder, plan.config, then)
     if saved.about["data_sha256"] != plan.data.sha256:
         raise DataError(
             f"{plan.data.source}: has changed since {folder} was trained on it, so the run cannot go on. "
             "Start a new one, or put the former data back."
         )
     _say_what_differs(saved.about["computed_by"], computed_by(plan), tell)
+    _say_what_other_epochs_mean(plan.config, then, tell)
     return replace(plan, saved=saved)
+
+
+def _settings_of(folder: Path, saved: Checkpoint) -> Config:
+    try:
+        return Config.model_validate(saved.about["config"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{folder}: its checkpoint has settings that this mlpcli does not know. "
+            "Resume the run with the version that saved it."
+        ) from error
 
 
 def _check_settings(folder: Path, now: Config, then: Config) -> None:
@@ -145,6 +162,16 @@ def _say_what_differs(then: dict[str, Any], now: dict[str, Any], tell: Tell) -> 
     changed = [f"{name} is {now[name]} and was {then.get(name)}" for name in now if now[name] != then.get(name)]
     if changed:
         tell(f"{'; '.join(changed)}: the last bits of this run may differ from those of one that was never stopped.")
+
+
+def _say_what_other_epochs_mean(now: Config, then: Config, tell: Tell) -> None:
+    """Say that learning rates which were to fall over fewer epochs, or more, are not those of a run of so many."""
+    if now.training.epochs != then.training.epochs and now.optimizer.schedule != "constant":
+        tell(
+            f"training.epochs is {now.training.epochs} and was {then.training.epochs}: the {now.optimizer.schedule} "
+            f"schedule depends on it, so this is not what a run of {now.training.epochs} from its start would have "
+            "given."
+        )
 
 
 def computed_by(plan: Plan) -> dict[str, Any]:

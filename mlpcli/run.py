@@ -66,13 +66,17 @@ def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
 
     Raises DivergedError, after the best weights so far have been written.
     """
-    if plan.saved:
+    if plan.saved or plan.again:
         with alone(plan.folder):
-            return _train(plan, plan.saved, observers)
+            return _train(plan, plan.saved or _fresh(plan), observers)
     with claimed(plan.folder, plan.named, plan.overwrite) as folder:
-        state = new_state(plan.config, plan.shape, plan.streams)
-        fresh = Checkpoint(state, Best(state.network.theta.copy()), {"log_bytes": 0, "seconds": 0.0})
-        return _train(replace(plan, folder=folder), fresh, observers)
+        return _train(replace(plan, folder=folder), _fresh(plan), observers)
+
+
+def _fresh(plan: Plan) -> Checkpoint:
+    """What a run starts from that goes on from nothing."""
+    state = new_state(plan.config, plan.shape, plan.streams)
+    return Checkpoint(state, Best(state.network.theta.copy()), {"log_bytes": 0, "seconds": 0.0})
 
 
 def _train(plan: Plan, start: Checkpoint, observers: Sequence[Observer]) -> Result:
@@ -83,7 +87,7 @@ def _train(plan: Plan, start: Checkpoint, observers: Sequence[Observer]) -> Resu
 
     def save_all() -> None:
         seconds = time.perf_counter() - began
-        about = description(plan) | {"log_bytes": log.length, "seconds": seconds}
+        about = description(plan) | {"log_bytes": log.saved_length(), "seconds": seconds}
         save_checkpoint(plan.folder, Checkpoint(state, best, about))
 
     saving = Checkpoints(save_all, settings.checkpoint_seconds)

@@ -53,7 +53,7 @@ def _check_existing(folder: Path, overwrite: bool) -> None:
     foreign = [name for name in held if not _of_a_run(name)]
     if foreign:
         raise OutputError(f"{folder}: holds {foreign[0]}, which is no part of a run. Choose another folder with --out.")
-    if held and not overwrite:
+    if set(held) & set(FILES) and not overwrite:
         raise OutputError(f"{folder}: already holds a run. Add --overwrite to replace it, or choose another folder.")
 
 

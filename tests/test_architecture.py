@@ -17,6 +17,7 @@ DOORS = {
     "pydantic": {"config.py"},
     "annotated_types": {"config.py"},
     "tomli_w": {"config.py"},
+    "filelock": {"runfolder.py"},
     "runpy": {"student.py"},
     "subprocess": {"student.py"},
     "socket": {"workers.py"},

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mlpcli import __version__
+from mlpcli import __version__, config, plan, run
 from mlpcli.errors import MlpcliError
+from mlpcli.events import EpochDone, Event, StopReason
 from tests.conftest import SMALL, Command, Run, write_csv
 
 
@@ -117,9 +118,9 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(command: Command, tmp_path:
 
 
 def test_a_dry_run_as_json_has_the_plan(command: Command, tmp_path: Path) -> None:
-    plan = json.loads(command("train", *SMALL, "--dry-run", "--json").stdout)
-    assert (plan["parameters"], plan["batches"], plan["config"]["training"]["epochs"]) == (610, 40, 2)
-    assert plan["memory_bytes"] > 4 * 610
+    document = json.loads(command("train", *SMALL, "--dry-run", "--json").stdout)
+    assert (document["parameters"], document["batches"], document["config"]["training"]["epochs"]) == (610, 40, 2)
+    assert document["memory_bytes"] > 4 * 610
     assert os.listdir(tmp_path) == []
 
 
@@ -128,6 +129,95 @@ def test_a_dry_run_finds_what_a_run_would_refuse(command: Command, tmp_path: Pat
     (tmp_path / "run" / "thesis.tex").write_text("", encoding="utf-8")
     assert command("train", "--dry-run", "--out", "run").exit_code == 2
     assert command("train", "--dry-run", "--data", "nothing.csv").exit_code == 2
+
+
+# Going on with a run
+
+
+def stop_at_epoch(folder: Path, epoch: int, *sets: str) -> None:
+    """Train on digits until that epoch is done, and stop as Ctrl-C does."""
+    settings = config.load(None, {"training.epochs": 3, "network.hidden": 8}, list(sets))
+
+    def observer(event: Event) -> StopReason | None:
+        return "interrupted" if isinstance(event, EpochDone) and event.epoch == epoch else None
+
+    run.execute(plan.prepare(settings, folder, False, print), [observer])
+
+
+def test_a_stopped_run_is_resumed_to_the_same_bytes(command: Command, tmp_path: Path) -> None:
+    assert command("train", "--epochs", 3, "--hidden", 8, "--out", "whole").exit_code == 0
+    stop_at_epoch(tmp_path / "run", 1)
+    done = command("train", "--resume", "run")
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"goes on +from epoch 2, batch 1 of 40", done.stderr)
+    assert re.findall(r"^ +(\d) +[\d.]+ +[\d.]+ +[\d.]+ %", done.stderr, re.MULTILINE) == ["2", "3"]
+    assert "written  run/ config.toml metrics.jsonl checkpoint.npz model.npz result.json" in done.stdout
+    assert done.stdout.splitlines()[-1].split() == ["next", "mlpcli", "eval", "run"]
+    assert Path("run/model.npz").read_bytes() == Path("whole/model.npz").read_bytes()
+
+
+def test_a_finished_run_says_so_and_ends_well(command: Command) -> None:
+    assert command("train", *SMALL, "--out", "run").exit_code == 0
+    before = Path("run/model.npz").read_bytes()
+    Path("run/model.npz").unlink()
+    done = command("train", "--resume", "run")
+    assert done.exit_code == 0
+    assert re.search(r"goes on +the run is finished: all 2 epochs are done", done.stderr)
+    assert Path("run/model.npz").read_bytes() == before
+    as_json = json.loads(command("train", "--resume", "run", "--json", "--quiet").stdout)
+    assert (as_json["stopped"], as_json["epochs"]) == ("finished", 2)
+
+
+def test_more_epochs_extend_a_finished_run_and_the_schedule_is_remarked_on(command: Command) -> None:
+    assert command("train", *SMALL, "--out", "run").exit_code == 0
+    done = command("train", "--resume", "run", "--set", "training.epochs=4")
+    assert done.exit_code == 0
+    assert "training.epochs is 4 and was 2: the cosine schedule depends on it" in done.stderr
+    assert len(Path("run/metrics.jsonl").read_text(encoding="utf-8").splitlines()) == 4
+    again = command("train", "--resume", "run", "--epochs", 5, "--json")
+    assert json.loads(again.stdout)["epochs"] == 5
+
+
+@pytest.mark.parametrize("words", [("s.toml",), ("--out", "elsewhere"), ("--overwrite",), ("s.toml", "--out", "run")])
+def test_a_run_that_goes_on_has_its_own_settings_and_folder(
+    words: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    done = command("train", "--resume", "run", *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "mlpcli: --resume takes all of that from the run: leave out CONFIG, --out and --overwr"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nothing",), "nothing: is no run that can be resumed: it holds no config.toml."),
+        (("x" * 300,), ": is no run that can be resumed: it holds no config.toml."),
+        (("run", "--seed", 7), "seed is 0 in run and 7 here: that would be another run."),
+        (("run", "--hidden", 9), "network.hidden is 8 in run and 9 here: that would be another run."),
+        (("run", "--optimizer", "adam"), "optimizer.name is 'momentum' in run and 'adam' here"),
+        (("run", "--data", "nothing.csv"), "nothing.csv: cannot be found"),
+    ],
+)
+def test_what_cannot_be_resumed_is_told_in_a_sentence(
+    words: tuple[object, ...], said: str, command: Command, tmp_path: Path
+) -> None:
+    stop_at_epoch(tmp_path / "run", 1)
+    before = sorted((path.name, path.read_bytes()) for path in (tmp_path / "run").iterdir())
+    done = command("train", "--resume", *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr.splitlines()[-1]
+    assert sorted((path.name, path.read_bytes()) for path in (tmp_path / "run").iterdir()) == before
+
+
+def test_a_dry_run_of_a_run_that_goes_on_writes_nothing(command: Command, tmp_path: Path) -> None:
+    stop_at_epoch(tmp_path / "run", 2)
+    before = sorted((path.name, path.read_bytes()) for path in (tmp_path / "run").iterdir())
+    document = json.loads(command("train", "--resume", "run", "--dry-run", "--json").stdout)
+    assert (document["run"], document["config"]["training"]["epochs"]) == ("run", 3)
+    assert sorted((path.name, path.read_bytes()) for path in (tmp_path / "run").iterdir()) == before
 
 
 # Words

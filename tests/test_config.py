@@ -42,6 +42,7 @@ OTHER = {  # for each key a value, in TOML, that is not its default
     "optimizer.weight_decay": "0.01",
     "training.epochs": "3",
     "training.batch_size": "64",
+    "training.checkpoint_seconds": "0.5",
     "training.threads": "2",
     "training.patience": "4",
 }

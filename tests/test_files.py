@@ -1,7 +1,6 @@
-"""Writing whole or not at all, and saying in a sentence what cannot be read or written."""
+"""Writing whole or not at all, and saying in a sentence what cannot be written."""
 
 import os
-import socket
 import stat
 import time
 import zipfile
@@ -12,65 +11,8 @@ import numpy as np
 import pytest
 
 from mlpcli import files
-from mlpcli.errors import DataError, OutputError
-
-
-@pytest.mark.parametrize(
-    ("nbytes", "text"),
-    [
-        (0, "0 bytes"),
-        (1023, "1023 bytes"),
-        (1024, "1.0 KiB"),
-        (1.5 * 2**20, "1.5 MiB"),
-        (2**30, "1.0 GiB"),
-        (2**45, "32.0 TiB"),
-        (2**70, "1048576.0 PiB"),
-    ],
-)
-def test_a_size_is_written_for_a_person(nbytes: float, text: str) -> None:
-    assert files.size(nbytes) == text
-
-
-def test_what_memory_cannot_hold_is_refused_with_both_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "available_memory", lambda: 2**20)
-    files.must_fit(Path("small.csv"), 2**20)
-    with pytest.raises(DataError, match=r"^big.csv: would need 3.0 GiB of memory, and 1.0 MiB is free\."):
-        files.must_fit(Path("big.csv"), 3 * 2**30)
-
-
-def test_a_regular_file_is_opened_also_through_a_link(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"content")
-    (tmp_path / "link").symlink_to("file")
-    with files.open_regular(tmp_path / "link") as file:
-        assert file.read() == b"content"
-
-
-def make_loop(path: Path) -> None:
-    path.symlink_to(path.name)
-
-
-def make_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-
-
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (lambda path: None, "cannot be read: No such file or directory"),
-        (Path.mkdir, "is a folder, where a file is needed"),
-        (os.mkfifo, "is not a regular file"),
-        (make_socket, "is not a regular file"),
-        (lambda path: path.symlink_to(os.devnull), "is not a regular file"),
-        (make_loop, "is a symbolic link that leads back to itself"),
-    ],
-)
-def test_what_is_no_regular_file_is_refused(make: Any, said: str, tmp_path: Path) -> None:
-    path = tmp_path / "thing"
-    make(path)
-    with pytest.raises(DataError) as caught, files.open_regular(path):
-        pass
-    assert str(caught.value).startswith(f"{path}: {said}")
+from mlpcli.errors import OutputError
+from mlpcli.reading import check_seal, read_npz
 
 
 def test_a_file_is_written_and_nothing_else_in_its_folder(tmp_path: Path) -> None:
@@ -149,8 +91,9 @@ def test_numpy_reads_the_arrays_that_were_written(tmp_path: Path) -> None:
         assert list(read) == list(arrays)
         for name, array in arrays.items():
             np.testing.assert_array_equal(read[name], array, strict=True)
-    for name, array in files.read_npz(tmp_path / "file.npz").items():
+    for name, array in read_npz(tmp_path / "file.npz").items():
         np.testing.assert_array_equal(array, arrays[name], strict=True)
+    check_seal(tmp_path / "file.npz")
 
 
 def test_equal_arrays_give_equal_bytes_at_any_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,8 +115,76 @@ def test_objects_are_never_pickled(tmp_path: Path) -> None:
 
 def test_lines_are_added_one_by_one(tmp_path: Path) -> None:
     for line in ("first", "zweite Zeile: λ"):
-        files.append_line(tmp_path / "log", line)
+        assert files.append_line(tmp_path / "log", line) == len(line.encode()) + 1
     assert (tmp_path / "log").read_text(encoding="utf-8") == "first\nzweite Zeile: λ\n"
+
+
+@pytest.mark.parametrize(("length", "left"), [(0, b""), (4, b"one\n"), (8, b"one\ntwo\n"), (99, b"one\ntwo\n")])
+def test_a_file_is_cut_back_to_its_first_bytes_and_never_made_longer(length: int, left: bytes, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"one\ntwo\n")
+    assert files.cut(tmp_path / "log", length) == len(left)
+    assert (tmp_path / "log").read_bytes() == left
+
+
+def test_a_file_that_is_not_there_is_begun(tmp_path: Path) -> None:
+    assert files.cut(tmp_path / "log", 17) == 0
+    assert (tmp_path / "log").read_bytes() == b""
+
+
+def test_the_former_file_keeps_its_old_content_under_another_name(tmp_path: Path) -> None:
+    path, former = tmp_path / "file", tmp_path / "former"
+    for number, old in enumerate([None, b"0", b"1"]):
+        files.write_whole(path, lambda file, number=number: file.write(b"%d" % number), former)
+        assert path.read_bytes() == b"%d" % number
+        assert (former.read_bytes() if former.exists() else None) == old
+
+
+def test_the_former_file_stays_where_it_is_when_the_new_one_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"now")
+    (tmp_path / "former").write_bytes(b"before")
+    with pytest.raises(OutputError):
+        files.write_whole(tmp_path / "file", full_device, tmp_path / "former")
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"file": b"now", "former": b"before"}
+
+
+def test_all_is_on_disk_before_a_file_has_its_name_and_the_name_before_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else f"{os.fstat(handle).st_size} bytes")
+        sync(handle)
+
+    def replaced(old: Path, new: Path) -> None:
+        done.append(f"as {Path(new).name}")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    files.write_text(tmp_path / "file", "four")
+    files.write_whole(tmp_path / "file", lambda file: file.write(b"three"), tmp_path / "former")
+    assert done == ["4 bytes", "as file", "folder", "5 bytes", "as former", "as file", "folder"]
+
+
+def test_what_was_appended_is_on_disk_when_the_file_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: sizes.append(os.fstat(handle).st_size))
+    files.append_line(tmp_path / "log", "line")
+    files.flush(tmp_path / "log")
+    assert sizes == [5]
+
+
+def test_a_temporary_file_that_cannot_be_taken_away_hides_no_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(OutputError, match=r"file: cannot be written: No space left on device\.$"):
+        files.write_whole(tmp_path / "file", full_device)
 
 
 def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -> None:
@@ -197,6 +208,8 @@ def test_files_are_removed_where_they_are(tmp_path: Path) -> None:
         (lambda path: files.write_npz(path, {}), "nowhere/file", "cannot be written: No such file or directory"),
         (lambda path: files.append_line(path, "text"), "nowhere/file", "cannot be written: No such file or directory"),
         (lambda path: files.append_line(path, "text"), "full", "cannot be written: No space left on device"),
+        (lambda path: files.cut(path, 0), "nowhere/file", "cannot be written: No such file or directory"),
+        (files.flush, "folder", "cannot be written: Is a directory"),
         (files.make_folder, "file", "cannot be made: File exists"),
         (lambda path: files.make_folder(path, new=True), "folder", "cannot be made: File exists"),
         (files.make_folder, "file/below", "cannot be made: Not a directory"),
@@ -212,11 +225,6 @@ def test_what_cannot_be_written_is_said_with_the_reason(act: Any, place: str, sa
         act(tmp_path / place)
     assert str(caught.value) == f"{tmp_path / place}: {said}."
     assert sorted(os.listdir(tmp_path)) == before
-
-
-def test_a_system_error_without_words_of_its_own_is_still_told() -> None:
-    assert files.reason(OSError("it broke")) == "it broke"
-    assert files.reason(OSError(28, "No space left on device", "/some/path")) == "No space left on device"
 
 
 def test_a_file_that_cannot_be_moved_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 PROMISED = {
     "train": [
         *("--data", "--hidden", "--dropout", "--epochs", "--batch-size", "--lr", "--optimizer", "--seed", "--threads"),
-        *("--set", "--out", "--overwrite", "--json", "--quiet", "--dry-run"),
+        *("--set", "--out", "--resume", "--overwrite", "--json", "--quiet", "--dry-run"),
     ],
     "eval": ["--data", "--split", "--min-accuracy", "--json"],
 }
@@ -27,7 +27,9 @@ HEAVY = (
     "rich.progress",
     "rich.live",
     "mlpcli.config",
+    "filelock",
     "mlpcli.run",
+    "mlpcli.plan",
 )
 SCRIPT = """
 import json, sys

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mlpcli import config, run
+from mlpcli import plan as planning
 from tests.conftest import Run
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -14,7 +15,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 def test_the_defaults_learn_digits_over_five_seeds(tmp_path: Path) -> None:
     accuracies = []
     for seed in range(5):
-        plan = run.prepare(config.load(None, {"seed": seed}, []), tmp_path / str(seed), False, print)
+        plan = planning.prepare(config.load(None, {"seed": seed}, []), tmp_path / str(seed), False, print)
         accuracies.append(run.execute(plan).scores["test"].accuracy)
     assert np.mean(accuracies) >= 0.98
 
@@ -22,7 +23,7 @@ def test_the_defaults_learn_digits_over_five_seeds(tmp_path: Path) -> None:
 def test_another_optimizer_is_no_trap(tmp_path: Path) -> None:
     for name in ("sgd", "adam"):
         settings = config.load(CONFIGS / "digits.toml", {"optimizer.name": name, "training.epochs": 60}, [])
-        result = run.execute(run.prepare(settings, tmp_path / name, False, print))
+        result = run.execute(planning.prepare(settings, tmp_path / name, False, print))
         assert result.scores["test"].accuracy >= 0.96
 
 

@@ -16,17 +16,18 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from mlpcli import config, run
+from mlpcli import checkpoint, config, run
+from mlpcli import plan as planning
 from mlpcli.arrays import Raw, Shape
 from mlpcli.datasets.dataset import Rows
 from mlpcli.datasets.scaling import Scaling
 from mlpcli.evaluation import Scores
-from mlpcli.events import BatchDone, EpochDone, Started
+from mlpcli.events import BatchDone, EpochDone, Paused, Started, Stopped
 from mlpcli.modelfile import Model
 from mlpcli.network import Network
 from mlpcli.rendering.console import console, count, interval, percent, say
 from mlpcli.rendering.evaluation import half_blocks, show_evaluation
-from mlpcli.rendering.train import Screen, show_plan
+from mlpcli.rendering.train import Screen, show_plan, show_result
 from mlpcli.scoring import Evaluation
 from tests.conftest import SMALL, Command, write_csv
 
@@ -257,7 +258,7 @@ def test_a_half_block_holds_two_pixels_from_black_to_white() -> None:
 
 
 def plan_text(terminal: Callable[..., Console], out: Path, *sets: str) -> str:
-    plan = run.prepare(config.load(None, {}, list(sets)), out, False, print)
+    plan = planning.prepare(config.load(None, {}, list(sets)), out, False, print)
     return printed(terminal(120), show_plan, plan)
 
 
@@ -311,6 +312,42 @@ def test_a_long_run_shows_some_twenty_epochs_and_marks_the_best(terminal: Callab
     assert list(shown) == [1, *range(50, 1001, 50)]
     assert all(line.endswith("  *") == (epoch < 500) for epoch, line in shown.items())
     assert any(re.match(r"epoch 1/1000 .* loss 0.500 · validation - ", line) for line in lines)
+
+
+def test_in_a_run_that_goes_on_only_better_epochs_are_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = planning.prepare(config.load(None, {}, ["network.hidden=4"]), tmp_path / "run", False, print)
+    run.execute(plan, [lambda event: "interrupted" if isinstance(event, BatchDone) else None])
+    saved = checkpoint.load(tmp_path / "run")
+    saved.best.loss = 0.25
+    with Screen(console(), saved) as screen:
+        screen(Started(4, 1))
+        for epoch, loss in ((2, 0.5), (3, 0.25), (4, 0.125)):
+            screen(epoch_done(epoch, loss))
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.endswith("  *") for line in lines] == [False, False, True]
+
+
+def test_a_run_that_ends_between_two_lines_shows_its_last_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    with Screen(console()) as screen:
+        screen(Started(1000, 1))
+        for epoch in range(1, 8):
+            screen(epoch_done(epoch, 1.0))
+        screen(Paused())
+        screen(Stopped("interrupted"))
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["epoch", "1", "7"]
+
+
+def test_a_stopped_run_is_told_how_to_go_on(tmp_path: Path, terminal: Callable[..., Console]) -> None:
+    plan = planning.prepare(config.load(None, {}, ["network.hidden=4"]), tmp_path / "a run", False, print)
+    result = run.execute(plan, [lambda event: "interrupted" if isinstance(event, BatchDone) else None])
+    text = printed(terminal(200), show_result, result)
+    assert "0 epochs in " in text
+    assert "s (interrupted), the first was not finished" in text
+    assert f"next     mlpcli train --resume '{tmp_path / 'a run'}'" in text
+    resumed = planning.resume(tmp_path / "a run", {}, [], print)
+    assert re.search(r"goes on +from epoch 1, batch 2 of 40", printed(terminal(200), show_plan, resumed))
 
 
 def test_off_a_terminal_the_epochs_are_lines_and_nothing_moves(capsys: pytest.CaptureFixture[str]) -> None:

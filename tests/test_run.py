@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpcli import config, modelfile, network, optimizers, run
-from mlpcli.arrays import Floats, Shape, shared_zeros
+from mlpcli import checkpoint, config, modelfile, network, observers, optimizers, run
+from mlpcli import plan as planning
+from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.config import Config
-from mlpcli.errors import ConfigError, DivergedError, OutputError
+from mlpcli.errors import DivergedError, OutputError
 from mlpcli.events import EpochDone, Event, StopReason
 from mlpcli.machine import blas
 from mlpcli.optimizers import RULES
-from mlpcli.run import Plan, Result
+from mlpcli.plan import Plan
+from mlpcli.run import Result
+from mlpcli.runfolder import FILES
 from tests.conftest import SMALL, Command, Run, write_csv
 
 KEYS = dict(config.every_key())
@@ -34,7 +37,7 @@ LATE_DIVERGENCE = (  # the learning rate rises by the epoch; after a few it is t
 
 
 def planned(out: Path, *sets: str) -> Plan:
-    return run.prepare(config.load(None, {}, [*QUICK, *sets]), out, False, print)
+    return planning.prepare(config.load(None, {}, [*QUICK, *sets]), out, False, print)
 
 
 def executed(out: Path, *sets: str) -> Result:
@@ -64,8 +67,8 @@ def assert_the_best_weights_were_kept(folder: Path, rounding: float = 0.0) -> No
 # The files
 
 
-def test_a_run_folder_holds_its_four_files(digits_run: Path) -> None:
-    assert sorted(os.listdir(digits_run)) == ["config.toml", "metrics.jsonl", "model.npz", "result.json"]
+def test_a_run_folder_holds_its_files_and_its_lock_and_no_other(digits_run: Path) -> None:
+    assert set(os.listdir(digits_run)) == {*FILES, ".lock"}
 
 
 def test_metrics_has_one_object_a_line_and_epoch(digits_run: Path) -> None:
@@ -81,7 +84,7 @@ def test_result_says_what_came_of_the_run(digits_run: Path) -> None:
     result = read_json(digits_run / "result.json")
     assert list(result) == [
         *("schema", "run", "data", "stopped", "epochs", "best_epoch", "train", "validation", "test"),
-        *("seconds", "threads", "blas", "versions"),
+        *("seconds", "saving", "threads", "blas", "versions"),
     ]
     assert (result["schema"], result["run"], result["stopped"]) == (1, str(digits_run), "finished")
     assert result["epochs"] == 2
@@ -110,16 +113,6 @@ def test_a_run_can_be_called_without_any_observer(tmp_path: Path) -> None:
     assert read_json(tmp_path / "run" / "result.json") == result.document()
 
 
-def test_a_plan_says_how_much_is_to_be_done(tmp_path: Path) -> None:
-    plan = planned(tmp_path / "run", "training.batch_size=100")
-    document = plan.document()
-    assert document["rows"] == {"train": 1259, "validation": 179, "test": 359}
-    assert document["parameters"] == 64 * 8 + 8 + 8 * 10 + 10
-    assert document["batches"] == 13
-    assert document["config"] == plan.config.model_dump()
-    assert not (tmp_path / "run").exists()
-
-
 # Unusual data and sizes
 
 
@@ -146,17 +139,6 @@ def test_a_loss_that_is_not_finite_is_null_in_json(tmp_path: Path) -> None:
     executed(tmp_path / "run", f"data.source={path}", f"data.test={tmp_path / 'far.csv'}")
     text = (tmp_path / "run" / "result.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=pytest.fail)["test"]["loss"] is None
-
-
-def test_a_folder_whose_name_is_no_text_cannot_be_replayed_and_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / os.fsdecode(b"\xff")
-    folder.mkdir()
-    write_csv(folder / "rows.csv")
-    monkeypatch.chdir(folder)
-    with pytest.raises(ConfigError, match=r"data\.source = .* is refused"):
-        planned(tmp_path / "run", "data.source=rows.csv")
 
 
 # How it ends
@@ -243,41 +225,7 @@ def test_divergence_is_told_by_epoch_batch_and_learning_rate(words: tuple[str, .
     assert "no model was kept" in said or Path("run/model.npz").exists()
 
 
-# Cores
-
-
-@pytest.mark.parametrize(
-    ("shape", "rows", "cores", "processes"),
-    [
-        (Shape(64, 256, 10), 32, 64, 1),  # digits as it comes: too little to do
-        (Shape(784, 512, 10), 128, 1, 1),
-        (Shape(784, 512, 10), 128, 2, 2),
-        (Shape(784, 512, 10), 128, 8, 8),
-        (Shape(784, 512, 10), 128, 1000, 32),  # 16 units each
-        (Shape(784, 2048, 10), 128, 64, 64),
-        (Shape(100_000, 31, 10), 128, 64, 1),  # fewer than 16 units for each of two
-        (Shape(100_000, 32, 10), 128, 64, 2),
-        (Shape(1000, 1000, 10), 1, 64, 1),
-        (Shape(1000, 1000, 10), 2, 64, 2),  # a million multiplications for each
-        (Shape(1000, 1000, 10), 7, 64, 7),
-        (Shape(1, 1, 2), 1, 64, 1),
-    ],
-)
-def test_hidden_units_are_shared_out_over_as_many_processes_as_are_worth_it(
-    shape: Shape, rows: int, cores: int, processes: int
-) -> None:
-    assert run.share_out(shape, rows, cores) == processes
-
-
-@pytest.mark.parametrize(("threads", "processes"), [(0, 3), (1, 1), (2, 2), (5, 5)])
-def test_a_plan_takes_all_cores_unless_it_is_told_how_many(
-    threads: int, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run, "cores", lambda: 3)
-    plan = planned(tmp_path / "run", f"training.threads={threads}", "network.hidden=2000", "training.batch_size=100")
-    assert plan.document()["threads"] == processes
-    alone = planned(tmp_path / "run", "training.threads=1", "network.hidden=2000", "training.batch_size=100")
-    assert (plan.memory > alone.memory) == (processes > 1)
+# Two processes
 
 
 def write_wide(path: Path) -> Path:
@@ -312,18 +260,236 @@ def test_two_processes_learn_what_one_does(command: Command, tmp_path: Path) -> 
         assert two[part]["loss"] == pytest.approx(one[part]["loss"], rel=0.05)
 
 
-# Memory
+# Going on with a run that was stopped
 
 
-def test_a_network_that_cannot_fit_in_memory_is_refused_at_once(
-    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+FOUR_EPOCHS = ("training.epochs=4", "training.batch_size=16", "optimizer.lr=0.3")  # of three batches
+EVENTS = 1 + 4 * (3 + 1)
+PATIENT = ("training.epochs=99", "training.patience=2", "optimizer.lr=2", "optimizer.schedule=constant")
+KINDS = {
+    "momentum": (),
+    "adam": ("optimizer.name=adam", "optimizer.lr=0.02", "optimizer.warmup_epochs=1.5"),
+    "sgd": ("optimizer.name=sgd", "optimizer.schedule=linear", "optimizer.weight_decay=0.01"),
+    "both dropouts": ("network.dropout=0.4", "network.input_dropout=0.3", "network.max_norm=0.7", "network.l2=0.01"),
+    "no dropout": ("network.dropout=0", "network.input_dropout=0"),
+}
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> str:
+    return f"data.source={write_csv(tmp_path / 'rows.csv')}"
+
+
+def at(number: int, answer: StopReason | BaseException) -> Any:
+    """An observer that answers the event of that number, from 0, with a reason to stop, or with an exception."""
+    seen = iter(range(10_000))
+
+    def observer(event: Event) -> StopReason | None:
+        if next(seen) != number:
+            return None
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    return observer
+
+
+def resumed(folder: Path, *sets: str, watched_by: Sequence[Any] = ()) -> Result:
+    return run.execute(planning.resume(folder, {}, list(sets), print), watched_by)
+
+
+def outcome(folder: Path) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
+    """All that a run leaves behind, but for times."""
+    lines, result = metrics(folder), read_json(folder / "result.json")
+    for line in lines:
+        del line["seconds"], line["rows_per_second"]
+    for key in ("run", "seconds", "saving"):
+        del result[key]
+    return (folder / "model.npz").read_bytes(), lines, result
+
+
+@pytest.fixture
+def save_always(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """Settings under which a run is saved after every batch, whatever that costs."""
+    monkeypatch.setattr(observers, "MOST_SAVING", 1e9)
+    return ("training.checkpoint_seconds=0",)
+
+
+@kinds
+def test_a_run_stopped_at_any_event_and_resumed_ends_as_one_that_never_was(
+    kind: str, rows: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(run, "available_memory", lambda: 4 * 2**30)
-    done = command("train", "--set", "network.hidden=16000000", "--out", "run")
-    assert done.exit_code == 2
-    assert "network.hidden = 16,000,000 with 64 features and 10 classes needs " in done.stderr
-    assert "GiB of memory, and 4.0 GiB is free. Lower network.hidden or training.batch_size." in done.stderr
-    assert not (tmp_path / "run").exists()
+    sets = (rows, *FOUR_EPOCHS, *KINDS[kind])
+    executed(tmp_path / "whole", *sets)
+    whole = outcome(tmp_path / "whole")
+    for event in range(EVENTS):
+        folder = tmp_path / f"run{event}"
+        stopped = run.execute(planned(folder, *sets), [at(event, "interrupted")])
+        assert stopped.stopped == "interrupted"
+        assert outcome(folder) != whole
+        assert resumed(folder).stopped == "finished"
+        assert outcome(folder) == whole, event
+
+
+@kinds
+def test_a_run_that_dies_at_any_event_and_is_resumed_ends_as_one_that_never_did(
+    kind: str, rows: str, tmp_path: Path, save_always: tuple[str, ...]
+) -> None:
+    """SystemExit takes the short way out, on which nothing is written, as SIGKILL does."""
+    sets = (rows, *FOUR_EPOCHS, *KINDS[kind], *save_always)
+    executed(tmp_path / "whole", *sets)
+    whole = outcome(tmp_path / "whole")
+    for event in range(0, 2 * EVENTS, 3):  # there is a pause after each batch now
+        folder = tmp_path / f"run{event}"
+        try:
+            run.execute(planned(folder, *sets), [at(event, SystemExit(1))])
+        except SystemExit:
+            assert not (folder / "model.npz").exists()
+            assert (folder / "checkpoint.npz").exists() == (event > 1)
+        assert resumed(folder).stopped == "finished"
+        assert outcome(folder) == whole, event
+
+
+def test_a_run_stopped_after_every_single_batch_ends_as_one_that_never_was(rows: str, tmp_path: Path) -> None:
+    sets = (rows, *FOUR_EPOCHS, *KINDS["both dropouts"])
+    executed(tmp_path / "whole", *sets)
+    result = run.execute(planned(tmp_path / "run", *sets), [at(1, "terminated")])
+    stops = 1
+    while result.stopped == "terminated":
+        result = resumed(tmp_path / "run", watched_by=[at(1, "terminated")])
+        stops += 1
+    assert stops == EVENTS  # after each epoch's end, too
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_saving_after_every_batch_changes_nothing(rows: str, tmp_path: Path, save_always: tuple[str, ...]) -> None:
+    sets = (rows, *FOUR_EPOCHS, *KINDS["adam"])
+    executed(tmp_path / "seldom", *sets)
+    result = executed(tmp_path / "always", *sets, *save_always)
+    assert result.saving > 0
+    assert 0 < read_json(tmp_path / "always" / "result.json")["saving"] < 1
+    seldom, always = (modelfile.load(tmp_path / name / "model.npz") for name in ("seldom", "always"))
+    assert seldom.network.theta.tobytes() == always.network.theta.tobytes()
+    assert outcome(tmp_path / "seldom")[1:] == outcome(tmp_path / "always")[1:]
+
+
+@pytest.mark.parametrize("event", [0, 1, 2, 4, 5, 6, 9, 10, 12])
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_a_run_of_two_processes_stopped_and_resumed_ends_as_one_that_never_was(
+    event: int, optimizer: str, tmp_path: Path, wide_runs: dict[str, Path]
+) -> None:
+    whole = wide_runs[optimizer]
+    again = config.load(whole / "config.toml", {}, [])
+    folder = tmp_path / "run"
+    assert run.execute(planning.prepare(again, folder, False, print), [at(event, "interrupted")]).epochs == event // 5
+    result = resumed(folder)
+    assert (result.stopped, result.plan.processes) == ("finished", 2)
+    assert outcome(folder) == outcome(whole)
+
+
+@pytest.mark.parametrize("event", [2, 3, 6, 11, 17])
+def test_a_run_of_two_processes_that_dies_and_is_resumed_ends_as_one_that_never_did(
+    event: int, tmp_path: Path, wide_runs: dict[str, Path], save_always: tuple[str, ...]
+) -> None:
+    whole = wide_runs["momentum"]
+    again = config.load(whole / "config.toml", {}, list(save_always))
+    folder = tmp_path / "run"
+    with pytest.raises(SystemExit):
+        run.execute(planning.prepare(again, folder, False, print), [at(event, SystemExit(1))])
+    assert checkpoint.load(folder).state.epoch == event // 9
+    assert resumed(folder, "training.checkpoint_seconds=60").stopped == "finished"
+    assert outcome(folder) == outcome(whole)
+
+
+@pytest.fixture(scope="module")
+def wide_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Undisturbed runs of two processes, three epochs of four batches each."""
+    folder = tmp_path_factory.mktemp("wide")
+    path = write_wide(folder / "wide.npz")
+    sets = ("network.hidden=64", "training.batch_size=128", "training.epochs=3", "training.threads=2")
+    for optimizer in ("momentum", "adam"):
+        result = executed(folder / optimizer, f"data.source={path}", *sets, f"optimizer.name={optimizer}")
+        assert result.plan.processes == 2
+    return {optimizer: folder / optimizer for optimizer in ("momentum", "adam")}
+
+
+def test_patience_is_not_lost_when_a_run_is_stopped(rows: str, tmp_path: Path) -> None:
+    sets = (rows, *FOUR_EPOCHS, *PATIENT)
+    whole = executed(tmp_path / "whole", *sets)
+    assert whole.stopped == "early stopping"
+    assert whole.epochs == whole.best_epoch + 2
+    for epoch in range(1, whole.epochs):
+        folder = tmp_path / f"run{epoch}"
+        assert run.execute(planned(folder, *sets), [at(4 * epoch, "interrupted")]).epochs == epoch
+        assert resumed(folder).stopped == "early stopping"
+        assert outcome(folder) == outcome(tmp_path / "whole")
+
+
+def test_a_run_that_stopped_early_goes_on_with_more_patience(rows: str, tmp_path: Path) -> None:
+    sets = (rows, *FOUR_EPOCHS, *PATIENT)
+    early = executed(tmp_path / "run", *sets)
+    late = executed(tmp_path / "late", *sets, "training.patience=5")
+    before = outcome(tmp_path / "run")
+    again = resumed(tmp_path / "run")
+    assert (again.stopped, again.epochs) == ("early stopping", early.epochs)
+    assert outcome(tmp_path / "run") == before
+    assert resumed(tmp_path / "run", "training.patience=5").epochs == late.epochs > early.epochs
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "late")
+
+
+def test_under_a_constant_learning_rate_a_finished_run_goes_on_as_a_longer_one(rows: str, tmp_path: Path) -> None:
+    sets = (rows, *FOUR_EPOCHS, "optimizer.schedule=constant", "optimizer.warmup_epochs=1")
+    executed(tmp_path / "long", *sets, "training.epochs=7")
+    executed(tmp_path / "run", *sets)
+    assert resumed(tmp_path / "run", "training.epochs=7").epochs == 7
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "long")
+    assert resumed(tmp_path / "run", "training.epochs=5").epochs == 7  # what was trained stays
+
+
+def test_a_finished_run_writes_again_what_was_deleted_and_changes_nothing_else(rows: str, tmp_path: Path) -> None:
+    result = executed(tmp_path / "run", rows, *FOUR_EPOCHS)
+    before = outcome(tmp_path / "run")
+    for names in ((), ("model.npz",), ("result.json", "model.npz"), ("checkpoint.1.npz",), ("checkpoint.npz",)):
+        for name in names:
+            (tmp_path / "run" / name).unlink()
+        again = resumed(tmp_path / "run")
+        assert (again.stopped, again.epochs, again.best_epoch) == ("finished", 4, result.best_epoch)
+        assert outcome(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("length", [0, 100, -1])
+def test_a_run_goes_on_from_the_checkpoint_before_where_the_newest_is_damaged(
+    length: int, rows: str, tmp_path: Path, save_always: tuple[str, ...]
+) -> None:
+    sets = (rows, *FOUR_EPOCHS, *save_always)
+    executed(tmp_path / "whole", *sets)
+    run.execute(planned(tmp_path / "run", *sets), [at(17, "interrupted")])
+    newest = tmp_path / "run" / "checkpoint.npz"
+    newest.write_bytes(newest.read_bytes()[:length])
+    resumed(tmp_path / "run")
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_a_run_that_diverged_diverges_again_when_it_is_resumed(tmp_path: Path) -> None:
+    with pytest.raises(DivergedError) as first:
+        executed(tmp_path / "run", *LATE_DIVERGENCE)
+    before = outcome(tmp_path / "run")
+    with pytest.raises(DivergedError) as second:
+        resumed(tmp_path / "run")
+    assert str(first.value) == str(second.value)
+    assert outcome(tmp_path / "run") == before
+
+
+def test_the_seconds_of_a_run_add_up_over_its_parts(rows: str, tmp_path: Path) -> None:
+    sets = (rows, *FOUR_EPOCHS)
+    first = run.execute(planned(tmp_path / "run", *sets), [at(5, "interrupted")])
+    saved = checkpoint.load(tmp_path / "run").about["seconds"]
+    assert 0 < saved < first.seconds
+    assert saved < resumed(tmp_path / "run").seconds < saved + 60
+
+
+# Memory
 
 
 def counted(vector: Floats, sizes: list[int]) -> Floats:
@@ -391,7 +557,7 @@ def test_a_signal_in_the_middle_ends_cleanly_with_the_best_model(
         process.kill()
     assert process.returncode == code, stderr
     assert "Traceback" not in stderr
-    assert "Stopping. Press Ctrl-C again" in stderr
+    assert "Stopping after this minibatch, and saving. Press Ctrl-C again" in stderr
     assert json.loads(stdout) == read_json(tmp_path / "run" / "result.json")
     assert json.loads(stdout)["stopped"] == stopped
     assert_the_best_weights_were_kept(tmp_path / "run")
@@ -425,7 +591,7 @@ def test_ctrl_c_to_all_processes_of_a_run_ends_them_with_the_best_model(tmp_path
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
-    assert "Stopping. Press Ctrl-C again" in stderr
+    assert "Stopping after this minibatch, and saving. Press Ctrl-C again" in stderr
     result = json.loads(stdout)
     assert result == read_json(tmp_path / "run" / "result.json")
     assert (result["stopped"], result["threads"]) == ("interrupted", 2)
@@ -451,7 +617,7 @@ def test_ctrl_c_before_training_is_told_without_a_traceback(command: Command, mo
     def pressed(*args: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "prepare", pressed)
+    monkeypatch.setattr(planning, "prepare", pressed)
     done = command("train", "--json")
     assert (done.exit_code, done.stderr) == (130, "mlpcli: stopped.\n")
     assert json.loads(done.stdout) == {"schema": 1, "error": "stopped."}
@@ -468,4 +634,4 @@ def test_a_run_of_a_csv_and_its_replay_from_elsewhere_score_alike(mlpcli: Run, t
 
 def test_a_configuration_in_memory_is_enough(tmp_path: Path) -> None:
     settings = config.with_values(Config(), {"training.epochs": 1, "network.hidden": 4})
-    assert run.execute(run.prepare(settings, tmp_path / "run", False, print)).epochs == 1
+    assert run.execute(planning.prepare(settings, tmp_path / "run", False, print)).epochs == 1

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from mlpcli import run
+from mlpcli import plan, run
 from mlpcli.config import load
 from mlpcli.errors import ModelError, OutputError
-from mlpcli.runfolder import FILES, check_place, claim, default_folder, model_path
+from mlpcli.runfolder import FILES, LOCK, check_place, claimed, default_folder, model_path
 from tests.conftest import SMALL, Command
 
+WRITTEN = sorted({*FILES, LOCK})
 SETS = ("network.hidden=4", "training.epochs=1")
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    """Everything under a folder: the content of each file, None for a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+    """Everything under a folder but a lock, which stays: the content of each file, None for a folder."""
+    found = [path for path in folder.rglob("*") if path.name != LOCK]
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in found}
 
 
 def refused(folder: Path, overwrite: bool = False) -> str:
@@ -32,13 +34,13 @@ def refused(folder: Path, overwrite: bool = False) -> str:
 
 def test_a_run_makes_its_folder_and_those_above_it(command: Command, tmp_path: Path) -> None:
     assert command("train", *SMALL, "--out", "a/b/run").exit_code == 0
-    assert sorted(os.listdir(tmp_path / "a" / "b" / "run")) == sorted(FILES)
+    assert sorted(os.listdir(tmp_path / "a" / "b" / "run")) == WRITTEN
 
 
 def test_an_existing_empty_folder_will_do(command: Command, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     assert command("train", *SMALL, "--out", "run").exit_code == 0
-    assert sorted(os.listdir(tmp_path / "run")) == sorted(FILES)
+    assert sorted(os.listdir(tmp_path / "run")) == WRITTEN
 
 
 def test_without_out_a_run_goes_to_a_folder_of_its_own(command: Command, tmp_path: Path) -> None:
@@ -153,18 +155,19 @@ def test_runs_that_start_in_the_same_second_get_folders_of_their_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(time, "strftime", lambda form: "20260731-120000")
-    plans = [run.prepare(load(None, {}, list(SETS)), None, False, print) for _ in range(3)]
-    folders = [run.execute(plan).plan.folder for plan in plans]
+    plans = [plan.prepare(load(None, {}, list(SETS)), None, False, print) for _ in range(3)]
+    folders = [run.execute(each).plan.folder for each in plans]
     assert [str(folder) for folder in folders] == [f"runs/digits-20260731-120000{end}" for end in ("", "-2", "-3")]
-    assert all(sorted(os.listdir(folder)) == sorted(FILES) for folder in folders)
+    assert all(sorted(os.listdir(folder)) == WRITTEN for folder in folders)
 
 
 def test_making_the_place_takes_away_a_former_run_and_only_that(tmp_path: Path) -> None:
     for name in FILES[1:]:
         (tmp_path / name).write_text("old", encoding="utf-8")
     check_place(tmp_path, overwrite=True)
-    assert claim(tmp_path, named=True, overwrite=True) == tmp_path
-    assert tree(tmp_path) == {}
+    with claimed(tmp_path, named=True, overwrite=True) as folder:
+        assert folder == tmp_path
+        assert os.listdir(tmp_path) == [LOCK]
 
 
 def test_a_model_is_found_by_its_folder_or_by_its_own_name(digits_run: Path) -> None:
@@ -193,7 +196,7 @@ def test_a_former_run_is_kept_until_the_new_one_has_a_model(command: Command, tm
 
 
 def test_a_place_taken_while_the_data_loads_is_left_alone(tmp_path: Path) -> None:
-    first, second = (run.prepare(load(None, {}, list(SETS)), tmp_path / "run", False, print) for _ in range(2))
+    first, second = (plan.prepare(load(None, {}, list(SETS)), tmp_path / "run", False, print) for _ in range(2))
     run.execute(first)
     before = tree(tmp_path / "run")
     with pytest.raises(OutputError, match="already holds a run"):
@@ -205,4 +208,12 @@ def test_what_a_killed_run_left_half_written_is_no_foreign_file(command: Command
     assert command("train", *SMALL, "--out", "run").exit_code == 0
     (tmp_path / "run" / ".model.npz.abc123.part").touch()
     assert command("train", *SMALL, "--out", "run", "--overwrite").exit_code == 0
-    assert sorted(os.listdir(tmp_path / "run")) == sorted(FILES)
+    assert sorted(os.listdir(tmp_path / "run")) == WRITTEN
+
+
+def test_what_is_only_half_written_is_no_run_yet(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for name in (LOCK, ".config.toml.abc123.part"):
+        (tmp_path / "run" / name).touch()
+    assert command("train", *SMALL, "--out", "run").exit_code == 0
+    assert sorted(os.listdir(tmp_path / "run")) == WRITTEN

@@ -20,7 +20,7 @@ from mlpcli.datasets.dataset import Dataset, Feed, Rows
 from mlpcli.datasets.scaling import Scaling
 from mlpcli.dropout import Masks
 from mlpcli.errors import WorkerError
-from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped, StopReason
+from mlpcli.events import BatchDone, EpochDone, Event, Paused, Started, Stopped, StopReason
 from mlpcli.network import complete
 from mlpcli.observers import drive
 from mlpcli.state import TrainingState, streams
@@ -353,6 +353,42 @@ def test_an_answer_to_any_event_stops_the_run_and_the_state_can_go_on(reason: St
         assert list(events) == []
         list(train(state, data, config))
         assert state.network.theta.tobytes() == whole.network.theta.tobytes()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@rules
+def test_pauses_change_nothing_and_at_each_the_state_is_whole(rule: str, processes: int) -> None:
+    values = EVERYTHING | {"optimizer.name": rule, "training.epochs": 2}
+    state, data, config = fresh(values, np.float32)
+    straight = list(train(state, data, config, processes))
+    end = state.network.theta.tobytes()
+
+    state, data, config = fresh(values, np.float32)
+    events, paused = [], []
+    with closing(train(state, data, config, processes)) as running:
+        event = next(running)
+        while not isinstance(event, Stopped):
+            events.append(event)
+            if isinstance(event, Paused):
+                paused.append(copy.deepcopy(state))
+            event = running.send("pause")  # more than a batch asks for, which is no reason to stop
+    events.append(event)
+    assert state.network.theta.tobytes() == end
+    assert [type(e) for e in events[1:3]] == [BatchDone, Paused]
+    assert [told(e) for e in events if not isinstance(e, Paused)] == [told(e) for e in straight]
+    assert len(paused) == 2 * BATCHES
+    for place, saved in enumerate(paused):
+        rest = [e for e in list(train(saved, data, config, processes))[1:] if isinstance(e, BatchDone)]
+        assert rest == of_kind(BatchDone, straight)[place + 1 :]
+        assert saved.network.theta.tobytes() == end
+
+
+def test_a_run_can_be_stopped_in_a_pause() -> None:
+    running = train(*fresh({}))
+    next(running)
+    next(running)
+    assert running.send("pause") == Paused()
+    assert running.send("interrupted") == Stopped("interrupted")
 
 
 def buffers(stepper: Stepper) -> dict[str, int]:

@@ -9,6 +9,7 @@ from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from mlpcli.checkpoint import Checkpoint
 from mlpcli.config import Config
 from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped
 from mlpcli.observers import EXIT_CODES
@@ -71,7 +72,7 @@ class Screen:
     An observer, and a context manager that leaves the terminal as it was.
     """
 
-    def __init__(self, out: Console) -> None:
+    def __init__(self, out: Console, saved: Checkpoint | None = None) -> None:
         self.out = out
         self.live = out.is_terminal and not out.is_dumb_terminal and not out.quiet
         self.bar = Progress(
@@ -88,7 +89,8 @@ class Screen:
         self.task: TaskID | None = None
         self.epochs = self.batches = 0
         self.drawn = self.epoch_began = 0.0
-        self.accuracy, self.best = "-", float("inf")
+        self.accuracy = "-"
+        self.best = saved.best.loss if saved else float("inf")  # the lowest validation loss so far
         self.seen, self.unprinted = 0, ""
 
     def __enter__(self) -> Self:
@@ -165,10 +167,15 @@ def show_result(out: Console, result: Result) -> None:
         note = interval(s.interval) if part == "test" else ""
         scores.add_row(part, f"{s.rows:,}", f"{s.loss:.4f}", percent(s.accuracy), note, style="bold" if note else "")
     folder = result.plan.folder
-    command = "train --resume" if result.stopped in EXIT_CODES else "eval"
     rows = [("written", f"{folder}/ config.toml metrics.jsonl checkpoint.npz model.npz result.json")]
-    rows.append(("next", f"mlpcli {command} {shlex.quote(str(folder))}"))
+    rows.append(("next", next_command(result)))
     out.print(framed(out, Group(scores, "", grid(rows)), _ending(result)))
+
+
+def next_command(result: Result) -> str:
+    """What to type next: that which goes on with a run that was stopped, or scores its model once more."""
+    command = "train --resume" if result.stopped in EXIT_CODES else "eval"
+    return f"mlpcli {command} {shlex.quote(str(result.plan.folder))}"
 
 
 def _ending(result: Result) -> str:

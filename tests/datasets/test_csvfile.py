@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from mlpcli import files
+from mlpcli import reading
 from mlpcli.datasets.csvfile import read
 from mlpcli.datasets.table import Table
 from mlpcli.errors import DataError
@@ -175,7 +175,7 @@ def test_an_unknown_target_is_told_the_known_ones(path: Path) -> None:
 
 
 def test_a_file_too_large_for_memory_is_refused_by_its_length(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "available_memory", lambda: 39)
+    monkeypatch.setattr(reading, "available_memory", lambda: 39)
     assert refused(path, "1,2,a\n3,4,b").startswith("would need 40 bytes of memory, and 39 bytes is free.")
 
 

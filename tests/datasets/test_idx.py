@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from mlpcli import files
+from mlpcli import reading
 from mlpcli.datasets.idx import read_folder, read_idx
 from mlpcli.errors import DataError
 from tests.datasets.formats import IDX_CODES, damaged, idx, idx_folder, many, put, some, table_or_error
@@ -166,7 +166,7 @@ BIG = 2**24
 def test_a_claim_or_a_bomb_is_refused_before_memory_is_taken(
     name: str, content: bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "available_memory", lambda: BIG - 1)
+    monkeypatch.setattr(reading, "available_memory", lambda: BIG - 1)
     (tmp_path / name).write_bytes(content)
     tracemalloc.start()
     try:

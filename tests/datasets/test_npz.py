@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from mlpcli import files
+from mlpcli import reading
 from mlpcli.datasets.npz import read
 from mlpcli.errors import DataError
 from tests.datasets.formats import damaged, many, npy, npy_header, npz, put, some, table_or_error
@@ -271,7 +271,7 @@ LIE = npz({"x.npy": npy_header(as_f8("(99999, 88)"), bytes(2**23))}, zipfile.ZIP
 def test_a_claim_is_refused_before_memory_is_taken(
     content: bytes, memory: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "available_memory", lambda: memory)
+    monkeypatch.setattr(reading, "available_memory", lambda: memory)
     (tmp_path / "data.npz").write_bytes(content)
     tracemalloc.start()
     try:
