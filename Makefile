@@ -1,10 +1,12 @@
 # Everything here needs Python 3.11 or newer, make, and the network once, for the packages.
 PYTHON ?= python3
 MNIST ?= ../shared/data/mnist
+N ?= 1000
+INPUTS ?= 100000
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help train mnist gradcheck test lint types format bench bench-quick clean
+.PHONY: help train mnist gradcheck test crash fuzz lint types format bench bench-quick clean
 
 help: ## show what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +24,12 @@ gradcheck: .venv/run ## check every gradient, and the checker itself
 test: .venv/dev ## run all tests and measure their coverage
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+crash: .venv/dev ## kill training processes N times (1000), resume them, and compare every byte
+	$(BIN)/python -m tests.crash $(N)
+
+fuzz: .venv/dev ## read INPUTS damaged and hostile files (100000) with each loader
+	$(BIN)/python -m tests.fuzz $(INPUTS)
 
 lint: .venv/dev ## check style
 	$(BIN)/ruff check .

@@ -1,5 +1,18 @@
-"""`python -m mlpcli` is the command `mlpcli`."""
+"""The command `mlpcli`, which is `python -m mlpcli` too."""
 
-from mlpcli.cli import main
+import signal
 
-main()
+
+def main() -> None:
+    """Import the command line and run it; Ctrl-C meanwhile ends the process, where Python would show a traceback."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from mlpcli import cli
+
+    signal.signal(signal.SIGINT, before)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
