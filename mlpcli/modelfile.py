@@ -90,13 +90,6 @@ def _check_seal(path: Path, needed: bool) -> None:
         raise ModelError(f"{error} If it was changed on purpose, take 'sealed' out of its header.") from error
 
 
-def _check_seal(path: Path, needed: bool) -> None:
-    try:
-        check_seal(path, needed)
-    except DataError as error:
-        raise ModelError(f"{error} If it was changed on purpose, take 'sealed' out of its header.") from error
-
-
 def _header(path: Path, arrays: dict[str, Raw]) -> dict[str, Any]:
     try:
         header = json.loads(arrays["header"].tobytes())

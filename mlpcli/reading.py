@@ -92,7 +92,7 @@ def read_npz(path: Path, most_packed: int = MOST_DEFLATE) -> dict[str, Raw]:
                 members = archive.infolist()
                 must_fit(path, sum(member.file_size for member in members))
                 return {m.filename.removesuffix(".npy"): _read_member(path, archive, m, most_packed) for m in members}
-        except (*DAMAGE, RuntimeError, ValueError, OverflowError) as error:
+        except (*DAMAGE, RuntimeError, ValueError, OverflowError, IndexError) as error:
             raise DataError(f"{path}: is not a whole .npz file ({error}).") from error
 
 

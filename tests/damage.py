@@ -93,5 +93,6 @@ def report_damage(count: int, seed: int) -> int:
             missed += (cut := undetected(path, cuts(content), passes))
             missed += (changed := undetected(path, changes(content, count, seed), passes))
         print(f"{name}: {len(content):,} cuts, {len(cut)} unnoticed; {count:,} changes, {len(changed)} unnoticed")
-    print(*missed[:20], sep="\n")
+    for what in missed[:20]:
+        print(what)
     return int(bool(missed))

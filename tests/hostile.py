@@ -51,8 +51,8 @@ def measured(folder: Path, words: list[str]) -> Measured:
         assert ours.poll(HANGS), f"mlpcli {' '.join(words)} hangs"
         return Measured(*ours.recv())
     finally:
+        process.join(HANGS)
         process.kill()
-        process.join()
 
 
 def _run(answer: Connection, folder: Path, words: list[str]) -> None:
