@@ -99,7 +99,14 @@ def _assembled(arrays: dict[str, Raw], header: dict[str, Any]) -> Checkpoint:
     _counts([epoch, batch])
     order = _order(arrays["order"])
     state = TrainingState(network, optimizer, shuffle, dropout, epoch, batch, order, _finite(loss_sum))
-    return Checkpoint(state, _best(header, _vector(arrays, "best", length)), dict(header["about"]))
+    return Checkpoint(state, _best(header, _vector(arrays, "best", length)), _about(header["about"]))
+
+
+def _about(about: Any) -> dict[str, Any]:
+    """What is said of a run, with all in it that a resumed one needs, but for its settings, which may be older."""
+    _counts([about["log_bytes"]])
+    needed = {"seconds": _finite(about["seconds"]), "computed_by": dict(about["computed_by"])}
+    return {**about, "data_sha256": about["data_sha256"], **needed}
 
 
 def _network(header: dict[str, Any], theta: Floats) -> Network:

@@ -24,7 +24,7 @@ from mlpcli.optimizers import RULES
 from mlpcli.reading import size
 from mlpcli.runfolder import check_place, default_folder
 from mlpcli.scorer import SCORED_TOGETHER
-from mlpcli.state import Streams, streams
+from mlpcli.state import Streams, TrainingState, streams
 from mlpcli.training import minibatches
 
 SCHEMA = 1
@@ -133,6 +133,7 @@ def resume(folder: Path, flags: dict[str, Any], sets: list[str], tell: Tell) -> 
             f"{plan.data.source}: has changed since {folder} was trained on it, so the run cannot go on. "
             "Start a new one, or put the former data back."
         )
+    _check_state(folder, plan, saved.state)
     _say_what_differs(saved.about["computed_by"], computed_by(plan), tell)
     _say_what_other_epochs_mean(plan.config, then, tell)
     return replace(plan, saved=saved)
@@ -146,6 +147,13 @@ def _settings_of(folder: Path, saved: Checkpoint) -> Config:
             f"{folder}: its checkpoint has settings that this mlpcli does not know. "
             "Resume the run with the version that saved it."
         ) from error
+
+
+def _check_state(folder: Path, plan: Plan, state: TrainingState) -> None:
+    """Raise ModelError where a checkpoint, by other hands, is of another network or of other rows than it says."""
+    fits = state.network.shape == plan.shape and len(state.order) in (0, len(plan.data.train))
+    if not fits or state.batch > plan.batches:
+        raise ModelError(f"{folder}: its checkpoint does not go with its settings and data. Start a new run.")
 
 
 def _check_settings(folder: Path, now: Config, then: Config) -> None:
