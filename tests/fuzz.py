@@ -31,6 +31,7 @@ from tests.loaders import LOADERS, Loader
 
 SEEDS = Path(__file__).parent / "seeds"
 SECONDS, MEMORY = 2, 256 * 2**20
+LINUX = sys.platform == "linux"  # elsewhere a process's memory cannot be limited
 MOST_STARTS = 500  # inputs that others are made from
 LARGEST = 2**17  # bytes of an input
 
@@ -69,7 +70,7 @@ def fuzz(loader: Loader, count: int, seed: int, kept: list[bytes]) -> Campaign:
 def _try(loader: Loader, folder: Path, content: bytes, campaign: Campaign) -> bool:
     """Read one input; returns whether what came of it is new."""
     said, wrong = outcome(loader, folder, content)
-    form = re.sub(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{2}\b|[\d,.]+", "", said.replace(str(folder), ""))[:80]
+    form = re.sub(r"'[^']*'|\"[^\"]*\"|\(\S*\)|\b[0-9a-f]{2}\b|[\d,.]+", "", said.replace(str(folder), ""))[:80]
     new = form not in campaign.forms
     campaign.inputs += 1
     campaign.forms.add(form)
@@ -99,9 +100,10 @@ def outcome(loader: Loader, folder: Path, content: bytes) -> tuple[str, bool]:
 def _limits() -> Iterator[None]:
     """An end to what takes too long, from now on no more memory than is allowed, and no warnings of what is made."""
     signal.signal(signal.SIGPROF, _too_slow)
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
+    if LINUX:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
