@@ -19,6 +19,8 @@ from pathlib import Path
 from random import Random
 
 from tests.killer import LOGGING, SAVING
+from tests.test_locks import start_two
+from tests.test_signals import CODES, stop_and_resume
 from tests.trials import (
     Ended,
     Reference,
@@ -56,7 +58,8 @@ class Tally:
     def problems(self, wanted: int) -> list[str]:
         """What must not be."""
         missed = [point for point in POINTS if not self.kills[point]] if wanted >= COVERED else []
-        few = [f"only {self.within_saves} kills within a save"] if 5 * self.within_saves < wanted else []
+        few = [f"only {self.kills.total()} kills"] if self.kills.total() < wanted else []
+        few += [f"only {self.within_saves} kills within a save"] if 5 * self.within_saves < wanted else []
         return [*self.differing, *few, *(f"never killed: {point}" for point in missed)]
 
     def report(self) -> str:
@@ -67,52 +70,66 @@ class Tally:
         return "\n".join([said, *lines, ends])
 
 
-def kill_and_resume(wanted: int, folder: Path, references: Sequence[Reference], seed: int = 0) -> Tally:
-    """Kill runs of the references' cases in turn until there were so many kills."""
-    tally, chance, points = Tally(), Random(seed), deque(TURN)
-    for _, reference in zip(range(10 * wanted), cycle(references), strict=False):
-        left = wanted - tally.kills.total()
-        if not left:
-            return tally
-        tally.runs += 1
-        run = folder / f"run-{tally.runs}"
+class Killing:
+    """Kills runs and resumes them, all drawn from one seed."""
+
+    def __init__(self, folder: Path, seed: int = 0) -> None:
+        self.folder, self.chance, self.points, self.tally = folder, Random(seed), deque(TURN), Tally()
+
+    def until(self, wanted: int, references: Sequence[Reference]) -> Tally:
+        """Disturb runs of the references' cases in turn until there were so many kills."""
+        for _, reference in zip(range(10 * wanted), cycle(references), strict=False):
+            left = wanted - self.tally.kills.total()
+            if not left:
+                break
+            self.tally.runs += 1
+            self._one(reference, self.folder / f"run-{self.tally.runs}", min(left, self.chance.randint(1, MOST_KILLS)))
+        return self.tally
+
+    def _one(self, reference: Reference, run: Path, kills: int) -> None:
+        """Disturb one run, and note what is wrong with it, if anything is: the others are tried all the same."""
         try:
-            _disturb(reference, run, tally, chance, points, min(left, chance.randint(1, MOST_KILLS)))
+            self._disturb(reference, run, kills)
+            check_files(run)
+            assert outcome(run) == reference.outcome, "differs from the undisturbed run"
             shutil.rmtree(run)
-        except Exception as error:  # whatever is wrong with one run, the others are tried
-            tally.differing.append(f"{run}, {reference.case.name}: {error!r}")
-    return tally
+        except Exception as error:
+            self.tally.differing.append(f"{run}, {reference.case.name}: {error!r}")
 
+    def _disturb(self, reference: Reference, run: Path, kills: int) -> None:
+        """Start a run, kill it at most so many times, and resume it each time, until it comes to its end."""
+        words: list[object] = [*reference.case.words, "--out", run]
+        for left in reversed(range(kills + 1)):
+            done = self._attempt(words, self.points[0], reference.seconds) if left else ended(start("train", *words))
+            if done.code == 0:
+                break
+            assert left, f"exit code {done.code}: {done.stderr}"
+            assert done.code == -signal.SIGKILL, f"exit code {done.code}: {done.stderr}"
+            self._note_kill(run)
+            words = self._next_words(reference, run)
 
-def _disturb(reference: Reference, run: Path, tally: Tally, chance: Random, points: deque[str], kills: int) -> None:
-    """Start a run, kill it so many times, resume it each time, and compare what comes of it."""
-    words: list[object] = [*reference.case.words, "--out", run]
-    for left in reversed(range(kills + 1)):
-        done = _attempt(words, points[0] if left else "", reference.seconds, chance)
-        if done.code == 0:
-            break
-        assert left, f"exit code {done.code}: {done.stderr}"
-        assert done.code == -signal.SIGKILL, f"exit code {done.code}: {done.stderr}"
-        tally.kills[_where(points[0], run)] += 1
-        points.rotate(-1)
-        check_files(run)
-        whole = (run / "config.toml").exists()
-        tally.again += not whole
-        words = ["--resume", run] if whole else [*reference.case.words, "--out", run, "--overwrite"]
-    check_files(run)
-    assert outcome(run) == reference.outcome, "differs from the undisturbed run"
-
-
-def _attempt(words: Sequence[object], point: str, seconds: float, chance: Random) -> Ended:
-    """Run the command to its end, or to where it is killed."""
-    if point not in POINTS:
+    def _attempt(self, words: Sequence[object], point: str, seconds: float) -> Ended:
+        """Run the command to where it is killed, or to its end where it comes to that before."""
+        if point in POINTS:
+            return ended(start("train", *words, trap=(point, self.chance.randint(1, POINTS[point]))))
         process = start("train", *words)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(chance.uniform(0.3, 1) * seconds if point else None)
+            process.wait(self.chance.uniform(0.3, 1) * seconds)
         process.kill()
-    else:
-        process = start("train", *words, trap=(point, chance.randint(1, POINTS[point])))
-    return ended(process)
+        return ended(process)
+
+    def _note_kill(self, run: Path) -> None:
+        """Count it, see that no file is damaged, and go on to the next point."""
+        self.tally.kills[_where(self.points[0], run)] += 1
+        self.points.rotate(-1)
+        check_files(run)
+
+    def _next_words(self, reference: Reference, run: Path) -> list[object]:
+        """How to go on: by --resume, or from the start where the run was killed before it had a configuration."""
+        if (run / "config.toml").exists():
+            return ["--resume", run]
+        self.tally.again += 1
+        return [*reference.case.words, "--out", run, "--overwrite"]
 
 
 def _where(point: str, run: Path) -> str:
@@ -122,15 +139,13 @@ def _where(point: str, run: Path) -> str:
 
 def kills(wanted: int, folder: Path, references: list[Reference]) -> list[str]:
     """The long version of test_crash.py."""
-    tally = kill_and_resume(wanted, folder, references)
+    tally = Killing(folder).until(wanted, references)
     print(tally.report())
     return tally.problems(wanted)
 
 
 def signals(wanted: int, folder: Path, references: list[Reference]) -> list[str]:
     """The long version of test_signals.py."""
-    from tests.test_signals import CODES, stop_and_resume
-
     chance = Random(0)
 
     def stop(n: int) -> int:
@@ -142,7 +157,6 @@ def signals(wanted: int, folder: Path, references: list[Reference]) -> list[str]
 
 def starts(wanted: int, folder: Path, references: list[Reference]) -> list[str]:
     """The long version of test_locks.py."""
-    from tests.test_locks import start_two
 
     def start_at_once(n: int) -> int:
         return start_two(references[n % len(references)].case, folder / f"run-{n}")

@@ -8,8 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash import LEFT, POINTS, RANDOM, Tally, kill_and_resume
-from tests.trials import Case, cases, check_files, digits, ended, outcome, start, train, undisturbed, write_wide_rows
+from tests.crash import LEFT, POINTS, RANDOM, Killing, Tally
+from tests.trials import (
+    Case,
+    cases,
+    check_files,
+    digits,
+    ended,
+    outcome,
+    python,
+    start,
+    train,
+    undisturbed,
+    write_wide_rows,
+)
 
 KILLS = 25
 QUICK = digits("momentum", 8)
@@ -20,7 +32,7 @@ def tally(tmp_path_factory: pytest.TempPathFactory) -> Tally:
     """What became of 25 kills, in one process and in two."""
     folder = tmp_path_factory.mktemp("crash")
     rows = write_wide_rows(folder / "rows.npz")
-    return kill_and_resume(KILLS, folder, undisturbed(cases(rows)[1:4], folder / "undisturbed"))
+    return Killing(folder).until(KILLS, undisturbed(cases(rows)[1:4], folder / "undisturbed"))
 
 
 def test_every_killed_run_ends_with_the_bytes_of_an_undisturbed_one(tally: Tally) -> None:
@@ -34,8 +46,8 @@ def test_the_kills_were_at_every_named_point_and_at_random_times(tally: Tally) -
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A run that was killed when a checkpoint was half-written."""
+def folder(tmp_path: Path, digits_run: Path) -> Path:
+    """A run that was killed when a checkpoint was half-written; another one has put the data set into the cache."""
     done = ended(start("train", *QUICK.words, "--out", tmp_path / "run", trap=("half of a write done", 20)))
     assert done.code == -signal.SIGKILL
     return tmp_path / "run"
@@ -62,6 +74,11 @@ def test_the_harness_sees_another_seed_and_a_changed_byte(tmp_path: Path) -> Non
     (tmp_path / "run" / "checkpoint.npz").write_bytes(bytes([*whole[:200], whole[200] ^ 1, *whole[201:]]))
     with pytest.raises(Exception, match=r"checkpoint\.npz"):
         check_files(tmp_path / "run")
+
+
+def test_the_harness_sees_a_worker_that_outlives_its_process() -> None:
+    with pytest.raises(AssertionError, match="outlived"):
+        ended(python("-c", "import os, time; os.fork() or time.sleep(60)"))
 
 
 def test_the_harness_fails_a_run_of_kills_that_proves_little() -> None:

@@ -95,13 +95,17 @@ def _drawn_rows() -> tuple[Any, Any]:
 
 
 def start(*words: object, trap: tuple[str, int] | None = None) -> Process:
-    """Start `mlpcli`, in a group of its own; with a trap, killed the n-th time that it comes to a point."""
+    """Start `mlpcli`; with a trap, killed the n-th time that it comes to a point."""
     module = ["tests.killer", *map(str, trap)] if trap else ["mlpcli"]
-    unmeasured = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}
+    return python("-m", *module, *map(str, words))
+
+
+def python(*words: str) -> Process:
+    """Start Python in a process group of its own, whose coverage is not measured: what is killed could not tell it."""
     return subprocess.Popen(
-        [sys.executable, "-m", *module, *map(str, words)],
+        [sys.executable, *words],
         cwd=ROOT,
-        env=unmeasured,
+        env={key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -130,6 +134,7 @@ def ended(process: Process) -> Ended:
         return Ended(code, *process.communicate(timeout=GONE))
     except subprocess.TimeoutExpired as error:
         os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
         raise AssertionError("a process hung, or a worker outlived it by a second") from error
 
 
