@@ -22,7 +22,7 @@ from mlpcli.network import Network
 from mlpcli.state import Best, streams
 from mlpcli.training import new_state
 from tests.datasets import formats
-from tests.mutations import Change, change_archive, change_bytes, change_packed, change_text
+from tests.mutations import Change, change_archive, change_bytes, change_packed, change_sealed, change_text
 
 IMAGES, LABELS = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4), np.array([2, 0, 1], np.uint8)
 X, Y = np.arange(12.0).reshape(4, 3), np.array([0, 1, 0, 1])
@@ -133,14 +133,15 @@ def _put_and(name: str, read: Callable[[Path], object]) -> Callable[[Path, bytes
 
 
 ARCHIVE = (change_bytes, change_archive, change_archive, change_archive)
+SEALED = (change_bytes, change_sealed, change_sealed, change_sealed)
 LOADERS = {
     "idx": Loader(_idx_files, (change_bytes, change_packed), _read_idx),
     "npz": Loader(_npz_files, ARCHIVE, _put_and("rows.npz", npzfile.read)),
     "csv": Loader(lambda folder: [text.encode() for text in CSV], (change_text,), _read_csv),
     "config": Loader(_config_files, (change_text,), _put_and("s.toml", lambda path: config.load(path, {}, []))),
-    "model": Loader(_model_files, ARCHIVE, _put_and("model.npz", modelfile.load)),
+    "model": Loader(_model_files, ARCHIVE + SEALED, _put_and("model.npz", modelfile.load)),
     "checkpoint": Loader(
-        _checkpoint_files, ARCHIVE, _put_and(checkpoint.NEWEST, lambda path: checkpoint.load(path.parent))
+        _checkpoint_files, SEALED, _put_and(checkpoint.NEWEST, lambda path: checkpoint.load(path.parent))
     ),
     "cache": Loader(_cache_files, ARCHIVE, _read_cached),
 }
