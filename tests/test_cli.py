@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from mlpcli import __version__, config, plan, run
 from mlpcli.errors import MlpcliError
 from mlpcli.events import EpochDone, Event, StopReason
+from mlpcli.observers import Signals
 from tests.conftest import SMALL, Command, Run, write_csv
 
 
@@ -24,6 +26,27 @@ def model(digits_run: Path) -> str:
 def test_the_version_is_shown(mlpcli: Run) -> None:
     done = mlpcli("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"mlpcli {__version__}\n", "")
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_the_entry_point_is_the_same_command_and_leaves_ctrl_c_as_it_was(ignored: bool) -> None:
+    program = (
+        "import signal, sys\n"
+        "from mlpcli.__main__ import main\n"
+        "before, sys.argv = signal.getsignal(signal.SIGINT), ['mlpcli', '--version']\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print(signal.getsignal(signal.SIGINT) == before, before == signal.SIG_IGN)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stdout) == (0, f"mlpcli {__version__}\nTrue {ignored}\n"), done.stderr
 
 
 def test_a_run_from_the_first_command_to_the_last(mlpcli: Run, tmp_path: Path) -> None:
@@ -154,6 +177,19 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(command: Command, tmp_path: 
     assert "written  run/ config.toml metrics.jsonl checkpoint.npz model.npz result.json" in done.stdout
     assert done.stdout.splitlines()[-1].split() == ["next", "mlpcli", "eval", "run"]
     assert Path("run/model.npz").read_bytes() == Path("whole/model.npz").read_bytes()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(("reason", "code"), [("interrupted", 130), ("terminated", 143)])
+def test_a_run_that_is_stopped_says_by_its_exit_code_why_and_how_to_go_on(
+    reason: StopReason, code: int, as_json: bool, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Signals, "__call__", lambda self, event: reason if isinstance(event, EpochDone) else None)
+    done = command("train", *SMALL, "--out", "run", "--quiet", *["--json"] * as_json)
+    assert done.exit_code == code
+    assert re.search(r"^next +mlpcli train --resume run$", done.stderr if as_json else done.stdout, re.MULTILINE)
+    if as_json:
+        assert (json.loads(done.stdout)["stopped"], json.loads(done.stdout)["epochs"]) == (reason, 1)
 
 
 def test_a_finished_run_says_so_and_ends_well(command: Command) -> None:

@@ -183,7 +183,7 @@ def sweep(
     disk.at(0)
     assert command(*words, "--out", "whole").exit_code == 0
     whole, told_apart = left(folder / "whole"), calls_told_apart(disk.calls)
-    assert len(told_apart) > 100
+    assert len(told_apart) > 70
     for call in told_apart[::every]:
         break_at(call)
         assert train_until_it_fails(command, disk, (*words, "--out", "run"), folder / "run").exit_code == 2
@@ -264,12 +264,19 @@ def test_a_lock_that_cannot_be_had_is_told(command: Command, words: tuple[object
 # For real
 
 
+def files_of_at_most(nbytes: int) -> dict[str, Any]:
+    """Options for a process that may write no larger file; its coverage is not measured, since that is a file too."""
+    return {
+        "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, nbytes)),
+        "env": {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
+    }
+
+
 @pytest.mark.parametrize("most", [300, 4096, 20_000])
 def test_a_limit_on_the_size_of_files_ends_a_run_in_a_sentence(most: int, mlpcli: Run, tmp_path: Path) -> None:
     words = ("train", "--epochs", "3", "--hidden", "64", "--quiet")
     assert mlpcli(*words, "--out", "whole").returncode == 0
-    limits = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))}
-    done = mlpcli(*words, "--out", "run", **limits)
+    done = mlpcli(*words, "--out", "run", **files_of_at_most(most))
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -284,9 +291,8 @@ def test_a_limit_while_a_run_goes_on_leaves_it_as_it_was(mlpcli: Run, tmp_path: 
     constant = ("--set", "optimizer.schedule=constant")
     assert mlpcli("train", "--epochs", "4", "--hidden", "64", *constant, "--out", "whole").returncode == 0
     assert mlpcli("train", "--epochs", "2", "--hidden", "64", *constant, "--out", "run").returncode == 0
-    limits = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))}
     before = (tmp_path / "run" / "checkpoint.npz").read_bytes()
-    done = mlpcli("train", "--resume", "run", "--epochs", "4", **limits)
+    done = mlpcli("train", "--resume", "run", "--epochs", "4", **files_of_at_most(9000))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr.endswith(": cannot be written: File too large.\n")

@@ -332,7 +332,7 @@ def test_a_run_stopped_at_any_event_and_resumed_ends_as_one_that_never_was(
         assert outcome(folder) == whole, event
 
 
-@kinds
+@pytest.mark.parametrize("kind", ["momentum", "adam", "both dropouts"])
 def test_a_run_that_dies_at_any_event_and_is_resumed_ends_as_one_that_never_did(
     kind: str, rows: str, tmp_path: Path, save_always: tuple[str, ...]
 ) -> None:
