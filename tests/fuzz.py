@@ -34,6 +34,7 @@ SECONDS, MEMORY = 2, 256 * 2**20
 LINUX = sys.platform == "linux"  # elsewhere a process's memory cannot be limited
 MOST_STARTS = 500  # inputs that others are made from
 LARGEST = 2**17  # bytes of an input
+PARTICULARS = re.compile(r"""'[^']*'|"[^"]*"|\(\S*\)|first line is .*|0x\w+|\b[0-9a-f]{2}\b|[\d,.]+""", re.DOTALL)
 
 
 class TooSlow(BaseException):
@@ -70,7 +71,7 @@ def fuzz(loader: Loader, count: int, seed: int, kept: list[bytes]) -> Campaign:
 def _try(loader: Loader, folder: Path, content: bytes, campaign: Campaign) -> bool:
     """Read one input; returns whether what came of it is new."""
     said, wrong = outcome(loader, folder, content)
-    form = re.sub(r"'[^']*'|\"[^\"]*\"|\(\S*\)|\b[0-9a-f]{2}\b|[\d,.]+", "", said.replace(str(folder), ""))[:80]
+    form = PARTICULARS.sub("", said.replace(str(folder), ""))[:80]
     new = form not in campaign.forms
     campaign.inputs += 1
     campaign.forms.add(form)

@@ -74,7 +74,7 @@ def npy_claiming(shape: str, data: bytes = bytes(96), kind: str = "<f4") -> byte
 
 @cache
 def bomb(copies: int = 10_000, nbytes: int = 64 * 2**20) -> bytes:
-    """A zip file of 4 MB whose members are all the same 64 KB, which unpack to 64 MiB each."""
+    """A zip file of 600 KB whose members are all the same 64 KB, which unpack to 64 MiB each."""
     head = npy_claiming(f"({nbytes // 4},)", b"")
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = packer.compress(head + bytes(nbytes)) + packer.flush()
