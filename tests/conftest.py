@@ -31,6 +31,11 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def children() -> set[int]:
+    """The ids of this process's children, with those that have ended and were not waited for."""
+    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()))
+
+
 def run_command(*words: str | Path, **options: object) -> "subprocess.CompletedProcess[str]":
     """Run the real command in a process of its own."""
     command = [sys.executable, "-m", "mlpcli", *map(str, words)]

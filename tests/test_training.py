@@ -7,7 +7,6 @@ import signal
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,6 +25,7 @@ from mlpcli.observers import drive
 from mlpcli.state import TrainingState, streams
 from mlpcli.training import Share, Stepper, new_state, train
 from tests import reference
+from tests.conftest import children
 
 N, D, H, K, B = 23, 7, 11, 3, 5
 BATCHES, LAST = 5, 3  # of five, five, five, five and three rows
@@ -553,12 +553,17 @@ def test_images_whose_blank_borders_are_left_out_train_as_if_they_were_not(
 SHARED = pytest.mark.parametrize("processes", [2, 3])
 
 
+OTHERS: set[int] = set()  # the children that there were before a test: other tests may keep some
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    OTHERS.clear()
+    OTHERS.update(children())
+
+
 def no_child_is_left() -> bool:
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return True
-    return False
+    return children() == OTHERS
 
 
 def snapshot(state: TrainingState) -> tuple[Any, ...]:
@@ -677,9 +682,9 @@ def test_an_observer_that_fails_leaves_no_process(kind: type[Event]) -> None:
 def test_a_worker_of_a_run_that_is_killed_ends_the_run_in_a_sentence() -> None:
     running = train(*fresh({}), 3)
     next(running)
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    assert len(children) == 2
-    os.kill(int(children[1]), signal.SIGKILL)
+    workers = children() - OTHERS
+    assert len(workers) == 2
+    os.kill(max(workers), signal.SIGKILL)
     with pytest.raises(WorkerError, match="--threads 1"):
         list(running)
     assert no_child_is_left()

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.errors import WorkerError
 from mlpcli.workers import Workers, even_cuts
+from tests.conftest import children
 
 STEPS, ROWS, K = 30, 5, 3
 SENTENCE = (
@@ -69,12 +70,10 @@ def open_files() -> int:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """Every test ends without a child, not even one to be buried, and with as many open files as before."""
-    before = open_files()
+    """Every test ends without a child of its own, not even one to be buried, and with as many open files as before."""
+    before = children(), open_files()
     yield
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
-    assert open_files() == before
+    assert (children(), open_files()) == before
 
 
 # Shares
@@ -184,12 +183,12 @@ def test_dismissed_workers_go_at_once_wherever_they_are() -> None:
     for sums_before in range(4):
         crew = Workers(3, 1, np.float64)
         crew.start(lambda rank, crew=crew: counting(crew))
-        children = crew.children
+        workers = crew.children
         for _ in range(sums_before):
             crew.add_up(np.ones((1, 1)))
         crew.dismiss()
         crew.dismiss()  # nobody is left to be sent away
-        assert all(map(ended, children))
+        assert all(map(ended, workers))
 
 
 def test_when_a_fork_fails_that_is_told_and_those_that_there_are_can_be_dismissed(
@@ -272,22 +271,22 @@ def first_process(signals: int) -> Iterator[tuple["subprocess.Popen[str]", list[
 
 
 def test_when_the_first_process_is_killed_the_others_go_too() -> None:
-    with first_process(1) as (process, children):
-        assert len(children) == 2
-        assert not any(map(ended, children))
+    with first_process(1) as (process, workers):
+        assert len(workers) == 2
+        assert not any(map(ended, workers))
         process.kill()
         process.wait(timeout=10)
-        assert wait_until_ended(children, seconds=1) == []
+        assert wait_until_ended(workers, seconds=1) == []
 
 
 def test_signals_to_all_are_left_to_the_first_process_to_decide_about() -> None:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    with first_process(len(numbers)) as (process, children):
+    with first_process(len(numbers)) as (process, workers):
         for number in numbers[:-1]:
             os.killpg(process.pid, number)
             time.sleep(0.02)
-            assert not any(map(ended, children))
+            assert not any(map(ended, workers))
         os.killpg(process.pid, numbers[-1])  # the last that the first process waits for before it sums on
         assert process.communicate(timeout=30) == ("3.0\n", None)
         assert process.returncode == 0
-        assert wait_until_ended(children, seconds=1) == []
+        assert wait_until_ended(workers, seconds=1) == []
