@@ -1,7 +1,7 @@
 """Measure mlpcli beside its peers: `python -m benchmarks.bench [--mnist FOLDER] [--quick]`.
 
 The whole takes some 25 minutes and writes results.json, RESULTS.md and epochs.svg beside this file. `--quick` takes
-under three, and prints tables.
+under three, and prints tables. `--again` measures some sections once more, and keeps the others.
 """
 
 import argparse
@@ -42,6 +42,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often everybody has a turn (5, or 3 with --quick)")
     parser.add_argument("--epochs", type=int, help="epochs in a turn, if not as many as fit the shape")
     parser.add_argument("--only", nargs="+", default=[], metavar="SECTION", help="measure these, print, write nothing")
+    parser.add_argument("--again", nargs="+", default=[], metavar="SECTION", help="measure these, replace them, write")
     args = parser.parse_args()
     args.rounds = args.rounds or (3 if args.quick else 5)
     args.only = args.only or (["epochs"] if args.quick else [])
@@ -54,7 +55,9 @@ def main() -> None:
     about = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine.machine(), "versions": machine.versions()}
     with tempfile.TemporaryDirectory() as folder:
         every = sections(args.mnist.resolve(strict=True), Path(folder), args)
-        results = about | {name: every[name]() for name in args.only or every}
+        results = about | {name: every[name]() for name in args.only or args.again or every}
+    if args.again:
+        results = json.loads((HERE / "results.json").read_text()) | results
     if args.only:
         print(report.render(results))
         return
