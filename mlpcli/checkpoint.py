@@ -8,6 +8,7 @@ The one before it is kept as checkpoint.1.npz, and read where the newest is not 
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,15 +65,18 @@ def saved_before(folder: Path) -> bool:
     return any(os.path.lexists(folder / name) for name in (NEWEST, BEFORE))
 
 
-def load(folder: Path) -> Checkpoint:
-    """The newest checkpoint of a run that is whole; raises ModelError where there is none."""
-    said = []
-    for name in (NEWEST, BEFORE):
-        try:
-            return _read(folder / name)
-        except DataError as error:
-            said.append(str(error))
-    raise ModelError(f"{said[0]} {folder} holds no checkpoint to resume from.")
+def load(folder: Path, tell: Callable[[str], object] = lambda said: None) -> Checkpoint:
+    """The newest checkpoint of a run that is whole, told where that is the one before; ModelError where none is."""
+    try:
+        return _read(folder / NEWEST)
+    except DataError as error:
+        damaged = str(error)
+    try:
+        before = _read(folder / BEFORE)
+    except DataError as error:
+        raise ModelError(f"{damaged} {folder} holds no checkpoint to resume from.") from error
+    tell(f"{damaged} The run goes on from the checkpoint before it.")
+    return before
 
 
 def _read(path: Path) -> Checkpoint:

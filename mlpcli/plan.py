@@ -125,7 +125,7 @@ def resume(folder: Path, flags: dict[str, Any], sets: list[str], tell: Tell) -> 
         tell(f"{folder} was stopped before it was first saved, and begins again.")
         return replace(_planned(config, folder, True, False, tell), again=True)
     plan = _planned(config, folder, True, False, tell)
-    saved = load_checkpoint(folder)
+    saved = load_checkpoint(folder, tell)
     then = _settings_of(folder, saved)
     _check_settings(folder, plan.config, then)
     if saved.about["data_sha256"] != plan.data.sha256:

@@ -253,6 +253,16 @@ def test_what_is_no_run_is_refused(name: str, tmp_path: Path) -> None:
     assert said == f"{tmp_path / name}: is no run that can be resumed: it holds no config.toml."
 
 
+def test_that_the_newest_checkpoint_is_damaged_is_said_and_the_one_before_is_used(stopped: Path) -> None:
+    newest = stopped / checkpoint.NEWEST
+    (stopped / checkpoint.BEFORE).write_bytes(newest.read_bytes())
+    newest.write_bytes(newest.read_bytes()[:-1])
+    plan, said = resumed(stopped)
+    assert plan.saved
+    assert said.startswith(f"{newest}: is damaged")
+    assert said.endswith("The run goes on from the checkpoint before it.")
+
+
 def test_when_no_checkpoint_is_whole_that_is_said(stopped: Path) -> None:
     for name in (checkpoint.NEWEST, checkpoint.BEFORE):
         (stopped / name).write_bytes(b"x" * 500)
