@@ -84,10 +84,11 @@ def _train(plan: Plan, start: Checkpoint, observers: Sequence[Observer]) -> Resu
     write_text(plan.folder / "config.toml", to_toml(plan.config))
     state, best, settings = start.state, start.best, plan.config.training
     log = MetricsLog(plan.folder / "metrics.jsonl", start.about["log_bytes"])
+    known = description(plan)  # which asks the BLAS, and is the same for every save
 
     def save_all() -> None:
         seconds = time.perf_counter() - began
-        about = description(plan) | {"log_bytes": log.saved_length(), "seconds": seconds}
+        about = known | {"log_bytes": log.saved_length(), "seconds": seconds}
         save_checkpoint(plan.folder, Checkpoint(state, best, about))
 
     saving = Checkpoints(save_all, settings.checkpoint_seconds)
