@@ -3,8 +3,8 @@
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,31 +63,32 @@ def write_npz(path: Path, arrays: dict[str, Raw], former: Path | None = None) ->
     write_whole(path, write, former)
 
 
-def append_line(path: Path, line: str) -> int:
-    """Add one line to a text file, for everyone to read at once; returns its number of bytes."""
+@contextmanager
+def _appending(path: Path) -> Iterator[BinaryIO]:
+    """A file opened at its end; raises OutputError with the system's reason."""
     try:
         with open(path, "ab") as file:
-            return file.write(f"{line}\n".encode())
+            yield file
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {reason(error)}.") from error
+
+
+def append_line(path: Path, line: str) -> int:
+    """Add one line to a text file, for everyone to read at once; returns its number of bytes."""
+    with _appending(path) as file:
+        return file.write(f"{line}\n".encode())
 
 
 def flush(path: Path) -> None:
     """Return when a file is on disk."""
-    try:
-        with open(path, "ab") as file:
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {reason(error)}.") from error
+    with _appending(path) as file:
+        os.fsync(file.fileno())
 
 
 def cut(path: Path, length: int) -> int:
     """Cut a file back to its first bytes, or begin it; returns its length, which may have been less."""
-    try:
-        with open(path, "ab") as file:
-            return file.truncate(min(length, file.tell()))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {reason(error)}.") from error
+    with _appending(path) as file:
+        return file.truncate(min(length, file.tell()))
 
 
 def make_folder(path: Path, new: bool = False) -> None:
