@@ -26,10 +26,10 @@ test: .venv/dev ## run all tests and measure their coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 crash: .venv/dev ## kill training processes N times (1000), resume them, and compare every byte
-	$(BIN)/python -m tests.crash $(N)
+	$(BIN)/python -m tests.reliability.crash $(N)
 
 fuzz: .venv/dev ## read INPUTS damaged and hostile files (100000) with each loader
-	$(BIN)/python -m tests.fuzz $(INPUTS)
+	$(BIN)/python -m tests.reliability.fuzz $(INPUTS)
 
 lint: .venv/dev ## check style
 	$(BIN)/ruff check .

@@ -6,9 +6,9 @@ import numpy as np
 
 from benchmarks.peers.contest import Settings
 from benchmarks.peers.mlpcli_ import config_of
-from mlpcli import run
+from mlpcli.commands import train as run
 from mlpcli.datasets.idx import read_folder
-from mlpcli.training import new_state
+from mlpcli.training.loop import new_state
 
 FEATURES = 784
 

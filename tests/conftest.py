@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mlpcli.cli import app
+from mlpcli.cli.app import app
 
 SMALL = ("--epochs", "2", "--hidden", "8")  # a run of a few milliseconds, for what does not ask how good it is
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"

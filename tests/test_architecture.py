@@ -8,19 +8,34 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mlpcli"
-MAP = re.findall(r"^ {2,}([a-z_/]+\.py) ", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+ROOMS = re.findall(r"^\| `mlpcli/([a-z]+/)` ", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 FILES = [path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+
+
+def listed() -> list[str]:
+    """The files of docs/architecture.md, in its order."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    room, found = "", []
+    for line in re.findall(r"^(?:[a-z]+/$|  [a-z_]+\.py )", page, re.MULTILINE):
+        if line.startswith(" "):
+            found.append(room + line.strip())
+        else:
+            room = "" if line == "mlpcli/" else line
+    return found
+
+
+MAP = listed()
 DOORS = {
-    "typer": {"boundary.py", "cli.py"},
+    "typer": {"cli/boundary.py", "cli/app.py"},
     "threadpoolctl": {"machine.py"},
     "rich": {"rendering/console.py", "rendering/train.py", "rendering/evaluation.py", "rendering/gradcheck.py"},
     "pydantic": {"config.py"},
     "annotated_types": {"config.py"},
     "tomli_w": {"config.py"},
-    "filelock": {"runfolder.py"},
-    "runpy": {"student.py"},
-    "subprocess": {"student.py"},
-    "socket": {"workers.py"},
+    "filelock": {"storage/runfolder.py"},
+    "runpy": {"gradcheck/student.py"},
+    "subprocess": {"gradcheck/student.py"},
+    "socket": {"training/forked.py"},
     "sklearn": set(),
     "scipy": set(),
 }
@@ -47,8 +62,12 @@ def outside_functions(tree: ast.Module) -> ast.Module:
     return ast.Module(body=kept, type_ignores=[])
 
 
-def test_the_map_in_the_readme_lists_every_file_once() -> None:
+def test_the_map_lists_every_file_once() -> None:
     assert sorted(MAP) == sorted(map(name, FILES))
+
+
+def test_the_readme_has_the_rooms_in_the_order_of_the_map() -> None:
+    assert ROOMS == list(dict.fromkeys(f"{file.split('/')[0]}/" for file in MAP if "/" in file))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

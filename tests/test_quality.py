@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mlpcli import config, run
-from mlpcli import plan as planning
+from mlpcli import config
+from mlpcli.commands import plan as planning
+from mlpcli.commands import train as run
 from tests.conftest import Run
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -5,10 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.peers.contest import Settings, Turns, read_settings
-from mlpcli import config, run
+from mlpcli import config
+from mlpcli.commands import train as run
 from mlpcli.config import Config
-from mlpcli.events import EpochDone, Event
 from mlpcli.machine import blas
+from mlpcli.training.events import EpochDone, Event
 
 
 def config_of(settings: Settings) -> Config:

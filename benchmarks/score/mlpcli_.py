@@ -5,10 +5,10 @@ import numpy as np
 from benchmarks.score.contest import read_rows, serve, weights
 from mlpcli.arrays import Shape
 from mlpcli.datasets.dataset import Rows
-from mlpcli.datasets.scaling import Scaling
 from mlpcli.machine import blas, cores, products_with
-from mlpcli.network import Network
-from mlpcli.scorer import score_all
+from mlpcli.model.network import Network
+from mlpcli.preprocessing.scaling import Scaling
+from mlpcli.training.scoring import score_all
 
 
 def main() -> None:

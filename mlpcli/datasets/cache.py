@@ -7,8 +7,8 @@ import numpy as np
 
 from mlpcli.datasets.table import Table, fingerprint, table
 from mlpcli.errors import DataError, OutputError
-from mlpcli.files import make_folder, write_npz
-from mlpcli.reading import read_npz
+from mlpcli.storage.reading import read_npz
+from mlpcli.storage.writing import make_folder, write_npz
 
 
 def folder() -> Path:

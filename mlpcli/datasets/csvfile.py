@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mlpcli.arrays import Floats
 from mlpcli.datasets.table import LARGEST_LABEL, Table, compact, shortened, table
 from mlpcli.errors import DataError
-from mlpcli.reading import must_fit, open_regular
+from mlpcli.storage.reading import must_fit, open_regular
 
 BYTES_PER_CELL = 2  # a digit and a separator: the least that a cell takes in the file
 DELIMITERS = ",;\t"

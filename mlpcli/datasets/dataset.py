@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpcli.arrays import ALL, Floats, Index, Labels, Raw, chunks
-from mlpcli.datasets.scaling import Scaling
 from mlpcli.datasets.table import Table, encode
+from mlpcli.preprocessing.scaling import Scaling
 
 LARGE = 256  # features, of images whose blank borders are worth looking for
 

@@ -13,7 +13,7 @@ import numpy as np
 from mlpcli.arrays import Raw
 from mlpcli.datasets.table import Table, table, with_test
 from mlpcli.errors import DataError
-from mlpcli.reading import MOST_DEFLATE, must_fit, open_regular, read_exactly, size
+from mlpcli.storage.reading import MOST_DEFLATE, must_fit, open_regular, read_exactly, size
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 NAMES = ("{part}-{kind}-idx{ndim}-ubyte", "{part}-{kind}.idx{ndim}-ubyte")

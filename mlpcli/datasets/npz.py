@@ -5,7 +5,7 @@ from pathlib import Path
 from mlpcli.arrays import Raw
 from mlpcli.datasets.table import Table, table, with_test
 from mlpcli.errors import DataError
-from mlpcli.reading import read_npz
+from mlpcli.storage.reading import read_npz
 
 
 def read(path: Path) -> Table:

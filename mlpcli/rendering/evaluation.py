@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mlpcli.arrays import Raw
-from mlpcli.evaluation import by_class
+from mlpcli.commands.evaluate import Evaluation
+from mlpcli.model.metrics import by_class
 from mlpcli.rendering.console import count, framed, grid, interval, percent
-from mlpcli.scoring import Evaluation
 
 LONGEST_NAME = 16  # columns shown of a class's name; --json has it whole
 WORST = 6  # mistakes drawn

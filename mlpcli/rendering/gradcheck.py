@@ -7,14 +7,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mlpcli.cases import Coverage
-from mlpcli.derivation import FORMULAS
-from mlpcli.gradcheck import Check
-from mlpcli.inspection import Homework, Inspection
+from mlpcli.commands.gradcheck import Homework, Inspection
+from mlpcli.gradcheck.cases import Coverage
+from mlpcli.gradcheck.complex_step import EQUATIONS, HOMEWORK
+from mlpcli.gradcheck.derivation import FORMULAS
+from mlpcli.gradcheck.kernels import Check
+from mlpcli.gradcheck.selftest import Trial
+from mlpcli.gradcheck.verdict import TOLERANCE, Equation
 from mlpcli.rendering.console import count
-from mlpcli.selftest import Trial
-from mlpcli.truth import EQUATIONS, HOMEWORK
-from mlpcli.verdict import TOLERANCE, Equation
 
 NUMBERS = ("entries", "error", "dropped", "live", "dead", "kink", *TOLERANCE)  # headings of columns of numbers
 RIGHT, WRONG = Text("right", style="green"), Text("WRONG", style="bold red")

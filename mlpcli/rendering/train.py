@@ -9,15 +9,15 @@ from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mlpcli.checkpoint import Checkpoint
+from mlpcli.commands.plan import Plan
+from mlpcli.commands.train import Result
 from mlpcli.config import Config
-from mlpcli.events import BatchDone, EpochDone, Event, Started, Stopped
-from mlpcli.observers import EXIT_CODES
-from mlpcli.plan import Plan
-from mlpcli.reading import size
+from mlpcli.model.state import TrainingState
 from mlpcli.rendering.console import count, framed, grid, interval, percent
-from mlpcli.run import Result
-from mlpcli.state import TrainingState
+from mlpcli.storage.checkpoint import Checkpoint
+from mlpcli.storage.reading import size
+from mlpcli.training.events import BatchDone, EpochDone, Event, Started, Stopped
+from mlpcli.training.observers import EXIT_CODES
 
 REFRESH = 0.1  # seconds between two pictures of the progress bar
 TABLE_ROWS = 20  # epochs shown of a long run; metrics.jsonl has them all

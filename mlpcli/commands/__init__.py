@@ -1,0 +1,1 @@
+"""What each command does; nothing here draws on a screen."""

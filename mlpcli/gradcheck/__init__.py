@@ -1,0 +1,1 @@
+"""Gradients checked against the derivative itself, and mistakes named."""

@@ -1,0 +1,1 @@
+"""The mathematics, in NumPy alone: no disk, no clock, no screen."""

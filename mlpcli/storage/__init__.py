@@ -1,0 +1,1 @@
+"""The files of mlpcli: every one that it reads or writes."""

@@ -1,0 +1,1 @@
+"""Epochs and minibatches, in one process or several."""

@@ -1,0 +1,136 @@
+"""The cache: where it is, what it keeps, and that a damaged file in it is never believed."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpcli.datasets import cache
+from mlpcli.datasets.table import fingerprint, table
+from mlpcli.storage.writing import write_npz
+from tests.support.formats import damaged, many, npy, npz, put
+
+ROWS = table("data", np.arange(6.0).reshape(3, 2), np.array(["a", "b", "a"]))
+IMAGES = table("data", np.arange(2 * 8 * 12, dtype=np.uint8).reshape(2, 8, 12), np.array([3, -1]))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MLPCLI_CACHE", str(tmp_path / "a" / "cache"))
+    return tmp_path / "a" / "cache"
+
+
+@pytest.mark.parametrize(
+    ("own", "xdg", "expected"),
+    [
+        ("/own", "/xdg", "/own"),
+        ("own", "", "own"),
+        ("", "/xdg", "/xdg/mlpcli"),
+        (None, "/xdg", "/xdg/mlpcli"),
+        (None, "relative/xdg", "/home/someone/.cache/mlpcli"),
+        (None, "", "/home/someone/.cache/mlpcli"),
+        (None, None, "/home/someone/.cache/mlpcli"),
+    ],
+)
+def test_the_folder_follows_the_environment(
+    own: str | None, xdg: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"MLPCLI_CACHE": own, "XDG_CACHE_HOME": xdg, "HOME": "/home/someone"}.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    assert cache.folder() == Path(expected)
+
+
+@pytest.mark.parametrize("rows", [ROWS, IMAGES])
+def test_what_was_kept_comes_back(rows: Any) -> None:
+    assert cache.load("name", "data") is None
+    assert cache.store("name", rows) == ""
+    again = cache.load("name", "elsewhere")
+    assert again is not None
+    np.testing.assert_array_equal(again.x, rows.x, strict=True)
+    np.testing.assert_array_equal(again.labels, rows.labels, strict=True)
+    assert (again.where, again.image) == ("elsewhere", rows.image)
+
+
+def test_the_same_table_gives_the_same_file_and_no_other(folder: Path) -> None:
+    cache.store("name", IMAGES)
+    first = (folder / "name.npz").read_bytes()
+    cache.store("name", IMAGES)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"name.npz": first}
+
+
+SEAL = f"name {fingerprint(ROWS)}"
+KEPT = {"x.npy": npy(ROWS.x), "labels.npy": npy(ROWS.labels), "seal.npy": npy(SEAL)}
+
+
+@many
+@given(damaged(npz(KEPT)))
+def test_a_damaged_file_is_the_same_table_or_none(content: bytes) -> None:
+    cache.folder().mkdir(parents=True, exist_ok=True)
+    put(cache.folder() / "name.npz", content)
+    rows = cache.load("name", "data")
+    assert rows is None or fingerprint(rows) == fingerprint(ROWS)
+
+
+@many
+@given(st.sampled_from(list(KEPT)).flatmap(lambda name: st.tuples(st.just(name), damaged(KEPT[name]))))
+def test_a_damaged_array_in_a_whole_file_is_the_same_table_or_none(member: tuple[str, bytes]) -> None:
+    cache.folder().mkdir(parents=True, exist_ok=True)
+    put(cache.folder() / "name.npz", npz(KEPT | dict([member])))
+    rows = cache.load("name", "data")
+    assert rows is None or fingerprint(rows) == fingerprint(ROWS)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {},
+        {"x": ROWS.x, "labels": ROWS.labels},
+        {"x": ROWS.x, "labels": ROWS.labels, "seal": "0" * 64},
+        {"x": ROWS.x, "labels": ROWS.labels, "seal": [SEAL] * 2},
+        {"x": ROWS.x, "labels": ROWS.labels, "seal": f"another {fingerprint(ROWS)}"},
+        {"x": ROWS.x + 1, "labels": ROWS.labels, "seal": SEAL},
+        {"x": ROWS.x, "labels": np.roll(ROWS.labels, 1), "seal": SEAL},
+        {"x": ROWS.x[:2], "labels": ROWS.labels, "seal": SEAL},
+        {"x": ROWS.x * 1j, "labels": ROWS.labels, "seal": SEAL},
+    ],
+)
+def test_a_whole_file_with_other_contents_is_not_believed(arrays: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    write_npz(folder / "name.npz", arrays)
+    assert cache.load("name", "data") is None
+    cache.store("name", ROWS)
+    assert cache.load("name", "data") is not None
+
+
+@pytest.mark.parametrize("obstacle", ["", "a"])
+def test_a_cache_that_cannot_be_written_is_said_and_does_no_harm(obstacle: str, folder: Path) -> None:
+    place = folder.parent if obstacle else folder
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("a file, and no folder")
+    said = cache.store("name", ROWS)
+    assert said.startswith(f"The data set is not kept for the next time: {folder}: cannot be made: ")
+    assert cache.load("name", "data") is None
+    assert place.read_text() == "a file, and no folder"
+
+
+def test_a_name_too_long_for_the_disk_is_said_and_does_no_harm() -> None:
+    assert cache.store("n" * 300, ROWS).endswith("cannot be written: File name too long.")
+    assert cache.load("n" * 300, "data") is None
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MLPCLI_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(cache.Path, "home", no_home)
+    assert cache.load("name", "data") is None
+    said = cache.store("name", ROWS)
+    assert said == "The data set is not kept for the next time: Could not determine home directory."

@@ -1,0 +1,347 @@
+"""An .npz file: what is read of it, and what is never believed, unpickled or allocated."""
+
+import io
+import os
+import pickle
+import re
+import struct
+import tracemalloc
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from mlpcli.datasets.npz import read
+from mlpcli.errors import DataError
+from mlpcli.storage import reading
+from tests.support.formats import damaged, many, npy, npy_header, npz, put, some, table_or_error
+
+X = np.arange(12.0).reshape(4, 3)
+Y = np.array([0, 1, 0, 1])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that examples write over."""
+    return tmp_path_factory.mktemp("npz") / "file.npz"
+
+
+def save(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def save_members(path: Path, compression: int = zipfile.ZIP_STORED, **members: bytes) -> Path:
+    return put(path, npz({f"{name}.npy": content for name, content in members.items()}, compression))
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert str(caught.value).startswith(str(path))
+    return str(caught.value).removeprefix(str(path))
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_features_and_labels_are_read_as_numpy_writes_them(write: Any, tmp_path: Path) -> None:
+    write(tmp_path / "data.npz", x=X, y=Y)
+    rows = read(tmp_path / "data.npz")
+    np.testing.assert_array_equal(rows.x, X, strict=True)
+    assert (rows.labels.tolist(), rows.image, rows.test) == (Y.tolist(), None, None)
+
+
+def test_test_rows_are_read_where_they_are_there(tmp_path: Path) -> None:
+    rows = read(save(tmp_path / "data.npz", x=X, y=Y, x_test=X[:2] + 1, y_test=Y[:2]))
+    assert rows.test is not None
+    np.testing.assert_array_equal(rows.test.x, X[:2] + 1)
+    assert rows.test.labels.tolist() == [0, 1]
+
+
+def test_three_dimensions_are_images(tmp_path: Path) -> None:
+    x = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    rows = read(save(tmp_path / "data.npz", x=x, y=Y[:2]))
+    assert (rows.x.shape, rows.image) == ((2, 12), (3, 4))
+
+
+def test_columns_first_is_read_as_rows_first(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(read(save(tmp_path / "data.npz", x=np.asfortranarray(X), y=Y)).x, X)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (Y.astype(np.uint8), [0, 1, 0, 1]),
+        (Y.astype(bool), [0, 1, 0, 1]),
+        (Y.astype(float), [0, 1, 0, 1]),
+        (Y[:, np.newaxis], [0, 1, 0, 1]),
+        (np.array(["no", "yes", "no", "yes"]), ["no", "yes", "no", "yes"]),
+        (np.array([b"no", b"yes", b"no", b"yes"]), ["no", "yes", "no", "yes"]),
+    ],
+)
+def test_labels_may_be_of_many_types(labels: np.ndarray, expected: list[object], tmp_path: Path) -> None:
+    assert read(save(tmp_path / "data.npz", x=X, y=labels)).labels.tolist() == expected
+
+
+numbers = st.sampled_from(["u1", "i2", ">i4", "f4", "f8", ">f8", "?"])
+features = numbers.flatmap(
+    lambda kind: arrays(kind, array_shapes(min_dims=2, max_dims=3, max_side=5), elements=st.integers(0, 1))
+)
+
+
+@some
+@given(features, st.sampled_from(["i8", "U3", "S3", ">U2", "u2", "?"]), st.booleans())
+def test_what_was_written_is_read(place: Path, x: np.ndarray, kind: str, packed: bool) -> None:
+    y = np.arange(len(x)).astype(kind)
+    place.unlink(missing_ok=True)
+    (np.savez_compressed if packed else np.savez)(place, x=x, y=y, x_test=x, y_test=y)
+    for rows in (read(place), read(place).test):
+        assert rows is not None
+        np.testing.assert_array_equal(rows.x, x.reshape(len(x), -1))
+        assert rows.labels.astype(y.dtype).tolist() == y.tolist()
+
+
+@many
+@given(damaged(npz({"x.npy": npy(X), "y.npy": npy(Y)})))
+def test_a_damaged_file_gives_a_table_or_a_sentence(place: Path, content: bytes) -> None:
+    put(place, content)
+    table_or_error(lambda: read(place), place)
+
+
+@many
+@given(damaged(npz({"x.npy": npy(X), "y.npy": npy(Y)}, zipfile.ZIP_DEFLATED)))
+def test_a_damaged_packed_file_gives_a_table_or_a_sentence(place: Path, content: bytes) -> None:
+    put(place, content)
+    table_or_error(lambda: read(place), place)
+
+
+@many
+@given(damaged(npy(X)), damaged(npy(Y.astype("U1"))))
+def test_damaged_arrays_in_a_whole_archive_give_a_table_or_a_sentence(place: Path, x: bytes, y: bytes) -> None:
+    for parts in ({"x": x, "y": npy(Y)}, {"x": npy(X), "y": y}):
+        save_members(place, **parts)
+        table_or_error(lambda: read(place), place)
+
+
+TYPES = """
+    '<f8' | '|O' | 'S0' | 'U0' | 'V0' | '(2,3)f4' | '>U1' | '|b1' | 'nonsense' | 'i4,i4' | 'M8[ns]' | 'a4' | '<f8 |
+    10L | [('a', '<f4'), ('b', '|O')] | [('a',)] | [] | () | ('<f8',) | None | {'a': 1}
+"""
+SHAPES = """
+    (4, 3) | (4L, 3L) | (2, 2, 3) | (4,) | () | 4 | [4, 3] | (4, 3 | (-4, -3) | (True, 12) | (4.0, 3) | (4, '3') |
+    (0, 99999999999999999999) | (9223372036854775807, 0) | (0, 10**30) | (1,) * 3
+"""
+LONG_SHAPES = [f"({'1, ' * 70})", f"({'9' * 4000}, {'9' * 4000})", f"({'9' * 5000}, 1)"]
+headers = st.builds(
+    "{{'descr': {}, 'fortran_order': {}, 'shape': {}}}\n".format,
+    st.sampled_from(re.split(r"\s+\|\s+", TYPES.strip())),
+    st.sampled_from(["False", "True", "1", "None"]),
+    st.sampled_from(re.split(r"\s+\|\s+", SHAPES.strip()) + LONG_SHAPES),
+) | st.text(st.characters(max_codepoint=255), max_size=80)
+
+
+@many
+@given(headers, st.sampled_from(["x", "y"]), st.sampled_from([b"", bytes(96), bytes(32), bytes(16)]))
+@example("(" * 5000, "x", b"")
+@example("[" * 200 + "]" * 200, "x", b"")
+@example("{'descr': '\\d', 'fortran_order': False, 'shape': ()}", "x", b"")
+@example("{'descr': '''", "x", b"")
+def test_any_header_gives_a_table_or_a_sentence(place: Path, header: str, name: str, data: bytes) -> None:
+    save_members(place, **({"x": npy(X), "y": npy(Y)} | {name: npy_header(header, data)}))
+    table_or_error(lambda: read(place), place)
+
+
+class Bomb:
+    """Unpickling this leaves a file behind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("kind", [object, [("a", object)]])
+@pytest.mark.parametrize("name", ["x", "y", "x_test", "more"])
+def test_pickled_objects_are_refused_and_never_run(kind: Any, name: str, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    array = np.zeros(1, kind)
+    array[0] = Bomb(trap) if kind is object else (Bomb(trap),)
+    save(tmp_path / "data.npz", **({"x": X, "y": Y} | {name: array}))
+    assert f"array {name!r} holds Python objects, which are never loaded" in refused(tmp_path / "data.npz")
+    assert not trap.exists()
+    pickle.loads(pickle.dumps(array))
+    assert trap.exists()  # it would have run
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"x": X}, ": has no array 'y'; it holds x. Save features as x and labels as y."),
+        ({"y": Y}, ": has no array 'x'; it holds y."),
+        ({}, ": has no array 'x'; it holds nothing."),
+        ({"data": X, "target": Y}, ": has no array 'x'; it holds data, target."),
+        ({"x": X, "y": Y, "x_test": X}, ": has no array 'y_test'; it holds x, x_test, y."),
+        ({"x": X, "y": Y, "y_test": Y}, ": has no array 'x_test'; it holds x, y, y_test."),
+        ({"x": X, "y": Y[:3]}, " (x, y): has 4 rows of features and 3 labels"),
+        ({"x": X, "y": Y, "x_test": X, "y_test": Y[:3]}, " (x_test, y_test): has 4 rows of features and 3 labels"),
+        ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, " (x_test, y_test): has 2 features, and "),
+        ({"x": np.where(X > 6, np.nan, X), "y": Y}, " (x, y): 5 feature values are missing, infinite or too large; "),
+        ({"x": np.where(X > 6, np.inf, X), "y": Y}, " (x, y): 5 feature values are missing, infinite or too large; "),
+        ({"x": X + 1j, "y": Y}, " (x, y): features are of type complex128"),
+        ({"x": X[:, 0], "y": Y}, " (x, y): features have 1 dimensions"),
+        ({"x": X[:, :0], "y": Y}, " (x, y): has 4 rows and 0 features"),
+        ({"x": X[:0], "y": Y[:0]}, " (x, y): has 0 rows and 3 features"),
+        ({"x": np.zeros((0, 3, 4)), "y": Y[:0]}, " (x, y): has 0 rows and 12 features"),
+        ({"x": X, "y": Y + 0.5}, " (x, y): the label in row 0 (counted from 0) is 0.5"),
+        ({"x": X, "y": Y + 1j}, " (x, y): labels are of type complex128"),
+        ({"x": X, "y": np.array([b"a", b"b", b"c", b"\xff"])}, " (x, y): a label is not Unicode text"),
+        ({"x": np.zeros(4, "f4,f4"), "y": Y}, ": array 'x' is of type [('f0', '<f4'), ('f1', '<f4')], which is not"),
+    ],
+)
+def test_arrays_that_cannot_be_learnt_from_are_refused(arrays: dict[str, Any], said: str, tmp_path: Path) -> None:
+    assert refused(save(tmp_path / "data.npz", **arrays)).startswith(said)
+
+
+def test_the_first_bad_value_is_named(tmp_path: Path) -> None:
+    path = save(tmp_path / "data.npz", x=np.where(X > 6, np.nan, X), y=Y)
+    assert "the first is nan in row 2, column 1 (counted from 0)" in refused(path)
+
+
+def as_f8(shape: str) -> str:
+    return f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (npy_header(as_f8("(4, 4)"), bytes(96)), "claims 128 bytes of data, and the file holds 96."),
+        (npy_header(as_f8("(4, 2)"), bytes(96)), "claims 64 bytes of data, and the file holds 96."),
+        (npy_header(as_f8("(4294967296, 4294967296)"), bytes(96)), "claims 147,573,952,589,676,412,928 bytes of data"),
+        (npy_header(as_f8("(-4, -3)"), bytes(96)), "claims a length that is not a number from 0 on."),
+        (npy_header(as_f8("(True, 12)"), bytes(96)), "claims a length that is not a number from 0 on."),
+        (npy_header(as_f8("(4, 3"), bytes(96)), "has no readable .npy header."),
+        (npy_header("'" * 20_000), "has no readable .npy header."),
+        (npy(X)[:20], "has no readable .npy header."),
+        (b"\x93NUMPY\x03\x00" + npy(X)[8:], "has no readable .npy header."),
+        (b"GIF89a", "has no readable .npy header."),
+        (b"", "has no readable .npy header."),
+    ],
+)
+def test_a_header_is_not_believed(x: bytes, said: str, tmp_path: Path) -> None:
+    path = save_members(tmp_path / "data.npz", x=x, y=npy(Y))
+    assert refused(path).startswith(f": array 'x' {said}")
+
+
+def test_headers_of_python_2_are_read_without_a_warning(tmp_path: Path) -> None:
+    path = save_members(tmp_path / "data.npz", x=npy_header(as_f8("(4L, 3L)"), X.tobytes()), y=npy(Y))
+    np.testing.assert_array_equal(read(path).x, X)
+
+
+def test_a_long_header_of_version_2_is_read(tmp_path: Path) -> None:
+    v2 = b"\x93NUMPY\x02\x00" + npy(X)[8:10] + b"\0\0" + npy(X)[10:]
+    np.testing.assert_array_equal(read(save_members(tmp_path / "data.npz", x=v2, y=npy(Y))).x, X)
+
+
+def claim(content: bytes, told: int) -> bytes:
+    """The archive with another length told for its first member, in both of the places that tell it."""
+    first = zipfile.ZipFile(io.BytesIO(content)).infolist()[0]
+    sizes = struct.pack("<2I", first.compress_size, first.file_size)
+    assert content.count(sizes) == 2
+    return content.replace(sizes, struct.pack("<2I", first.compress_size, told))
+
+
+ZEROS = npz({"x.npy": npy(np.zeros((4, 2**18)))}, zipfile.ZIP_DEFLATED)
+LIE = npz({"x.npy": npy_header(as_f8("(99999, 88)"), bytes(2**23))}, zipfile.ZIP_DEFLATED)
+
+
+@pytest.mark.parametrize(
+    ("content", "memory", "said"),
+    [
+        (claim(ZEROS, 2**31), 2**40, "array 'x' claims 2.0 GiB, more than the file can hold"),
+        (claim(ZEROS, 2**31), 2**30, "would need 2.0 GiB of memory, and 1.0 GiB is free"),
+        (ZEROS, 2**22, "would need 8.0 MiB of memory, and 4.0 MiB is free"),
+        (LIE, 2**40, "array 'x' claims 70,399,296 bytes of data, and the file holds 8,388,608"),
+    ],
+)
+def test_a_claim_is_refused_before_memory_is_taken(
+    content: bytes, memory: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "available_memory", lambda: memory)
+    (tmp_path / "data.npz").write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=said):
+            read(tmp_path / "data.npz")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+WHOLE = npz({"x.npy": npy(X), "y.npy": npy(Y)})
+LARGE = npz({"x.npy": npy(np.zeros((4, 10_000))), "y.npy": npy(Y)})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "File is not a zip file"),
+        (b"x,y\n1,2\n", "File is not a zip file"),
+        (WHOLE[:-30], "File is not a zip file"),
+        (WHOLE[: len(WHOLE) // 2], "File is not a zip file"),
+        (flipped(WHOLE, WHOLE.index(X.tobytes()) + 20), "Bad CRC-32 for file 'x.npy'"),
+        (flipped(LARGE, 100_000), "Bad CRC-32 for file 'x.npy'"),
+        (flipped(WHOLE, WHOLE.index(b"fortran")), "Bad CRC-32 for file 'x.npy'"),
+        (WHOLE.replace(b"PK\1\2\x14\3\x14\0\0\0", b"PK\1\2\x14\3\x14\0\1\0"), "is encrypted"),
+        (WHOLE.replace(b"x.npy", b"z.npy", 1), "File name in directory 'x.npy' and header b'z.npy' differ"),
+    ],
+)
+def test_a_broken_archive_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "data.npz").write_bytes(content)
+    told = refused(tmp_path / "data.npz")
+    assert told.startswith(": is not a whole .npz file (")
+    assert said in told
+
+
+def test_data_that_ends_before_its_claimed_length_is_refused(tmp_path: Path) -> None:
+    header = npy_header(as_f8("(4, 3)"))
+    content = claim(npz({"x.npy": header + bytes(40), "y.npy": npy(Y)}), len(header) + 96)
+    (tmp_path / "data.npz").write_bytes(content)
+    assert refused(tmp_path / "data.npz").startswith(": ends after 40 of 96 bytes of data: the file is truncated.")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_way_of_packing_that_numpy_never_uses_is_refused(compression: int, tmp_path: Path) -> None:
+    path = save_members(tmp_path / "data.npz", compression, x=npy(X), y=npy(Y))
+    assert refused(path).startswith(": array 'x' is packed in a way that NumPy never uses.")
+
+
+def test_names_with_paths_stay_inside_the_archive(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    members = {"x.npy": npy(X), "y.npy": npy(Y), "../escaped.npy": npy(Y), "/root/escaped.npy": npy(Y)}
+    (folder / "data.npz").write_bytes(npz(members))
+    assert read(folder / "data.npz").labels.tolist() == Y.tolist()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["data.npz", "folder"]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: None, ": cannot be read: No such file or directory."),
+        (Path.mkdir, ": is a folder, where a file is needed."),
+        (os.mkfifo, ": is not a regular file"),
+        (lambda path: path.symlink_to(path.name), ": is a symbolic link that leads back to itself."),
+    ],
+)
+def test_what_lies_in_the_files_place_is_named(make: Any, said: str, tmp_path: Path) -> None:
+    make(tmp_path / "data.npz")
+    assert refused(tmp_path / "data.npz").startswith(said)

@@ -1,0 +1,292 @@
+"""Forked processes that add up: the same sum in each, and how each ends when another one does."""
+
+import contextlib
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpcli.arrays import Floats, shared_zeros
+from mlpcli.errors import WorkerError
+from mlpcli.training.forked import Workers, even_cuts
+from tests.conftest import children
+
+STEPS, ROWS, K = 30, 5, 3
+SENTENCE = (
+    r"^A worker process ended before its time: was it killed, or the memory used up\? "
+    r"Try again with --threads 1, which trains in one process\.$"
+)
+
+
+class Late(Workers):
+    """Workers that look at a sum a while after they were told that it is there; the last one by most."""
+
+    def _meet(self) -> None:
+        super()._meet()
+        time.sleep(0.002 * self.rank)
+
+
+def part(rank: int, step: int, dtype: type) -> Floats:
+    """The logits of one process at one step."""
+    return np.random.default_rng([rank, step]).normal(size=(ROWS - step % 2, K)).astype(dtype)
+
+
+def sums(crew: Workers, rank: int, seen: Floats, dtype: type) -> None:
+    """Add up step by step, and write down what this process is given."""
+    for step in range(STEPS):
+        z = part(rank, step, dtype)
+        crew.add_up(z)
+        seen[rank, step, : len(z)] = z
+
+
+def ended(pid: int) -> bool:
+    """Whether a process runs no more; one that waits to be buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def wait_until_ended(pids: list[int], seconds: float) -> list[int]:
+    """Those of the processes that still run after so many seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not all(map(ended, pids)):
+        time.sleep(0.005)
+    return [pid for pid in pids if not ended(pid)]
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Every test ends without a child of its own, not even one to be buried, and with as many open files as before."""
+    before = children(), open_files()
+    yield
+    assert (children(), open_files()) == before
+
+
+# Shares
+
+
+@given(H=st.integers(1, 3000), count=st.integers(1, 64))
+def test_the_cuts_cover_every_unit_once_in_order(H: int, count: int) -> None:
+    cuts = even_cuts(H, count)
+    assert len(cuts) == count
+    assert [unit for cut in cuts for unit in range(H)[cut]] == list(range(H))
+
+
+@given(data=st.data(), count=st.integers(1, 64))
+def test_the_shares_are_about_equal_and_where_there_are_enough_at_multiples_of_16(
+    data: st.DataObject, count: int
+) -> None:
+    H = data.draw(st.integers(count, 3000))
+    cuts = even_cuts(H, count)
+    aligned = 64 * count <= H
+    assert all(abs(cut.stop - cut.start - H / count) <= (32 if aligned else 1) for cut in cuts)
+    assert all(cut.start % 16 == 0 for cut in cuts) or not aligned
+
+
+# The sum
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("kind", [Workers, Late], ids=["at once", "late"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_process_is_given_the_same_sum_to_the_bit(count: int, kind: type[Workers], dtype: type) -> None:
+    seen = shared_zeros(count * STEPS * ROWS * K, dtype).reshape(count, STEPS, ROWS, K)
+    crew = kind(count, ROWS * K, dtype)
+    crew.start(lambda rank: sums(crew, rank, seen, dtype))
+    sums(crew, 0, seen, dtype)
+    crew.settle()
+    crew.dismiss()
+    for step in range(STEPS):
+        expected = part(0, step, dtype)
+        for rank in range(1, count):
+            expected = expected + part(rank, step, dtype)
+        for rank in range(count):
+            np.testing.assert_array_equal(seen[rank, step, : len(expected)], expected)
+
+
+def test_when_settled_all_that_the_others_wrote_after_the_last_sum_is_there() -> None:
+    seen = shared_zeros(3, np.float64)
+    crew = Workers(3, 1, np.float64)
+
+    def work(rank: int) -> None:
+        for step in range(5):
+            crew.add_up(np.ones((1, 1)))
+            time.sleep(0.002)
+            seen[rank] = step + 1
+
+    crew.start(work)
+    for step in range(5):
+        crew.add_up(np.ones((1, 1)))
+        crew.settle()
+        crew.settle()  # once more says the same
+        assert list(seen[1:]) == [step + 1] * 2
+    crew.dismiss()
+
+
+# Ends
+
+
+def counting(crew: Workers) -> None:
+    while True:
+        crew.add_up(np.ones((1, 1)))
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("moment", ["waiting", "let go, and not yet awake"])
+def test_a_worker_that_was_killed_is_told_in_a_sentence(victim: int, moment: str) -> None:
+    crew = Workers(3, 1, np.float64)
+    crew.start(lambda rank: counting(crew))
+    try:
+        crew.settle()
+        if moment != "waiting":  # what it was told lies unread in its socket
+            os.kill(crew.children[victim], signal.SIGSTOP)
+            os.waitid(os.P_PID, crew.children[victim], os.WSTOPPED | os.WNOWAIT)
+            crew.add_up(np.ones((1, 1)))
+        os.kill(crew.children[victim], signal.SIGKILL)
+        os.waitid(os.P_PID, crew.children[victim], os.WEXITED | os.WNOWAIT)
+        with pytest.raises(WorkerError, match=SENTENCE):
+            counting(crew)
+    finally:
+        crew.dismiss()
+
+
+def test_a_worker_that_fails_says_nothing_and_is_told_of_in_the_same_sentence(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def work(rank: int) -> None:
+        crew.add_up(np.ones((1, 1)))
+        raise MemoryError
+
+    crew = Workers(2, 1, np.float64)
+    crew.start(work)
+    with pytest.raises(WorkerError, match=SENTENCE):
+        counting(crew)
+    crew.dismiss()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_dismissed_workers_go_at_once_wherever_they_are() -> None:
+    for sums_before in range(4):
+        crew = Workers(3, 1, np.float64)
+        crew.start(lambda rank, crew=crew: counting(crew))
+        workers = crew.children
+        for _ in range(sums_before):
+            crew.add_up(np.ones((1, 1)))
+        crew.dismiss()
+        crew.dismiss()  # nobody is left to be sent away
+        assert all(map(ended, workers))
+
+
+def test_when_a_fork_fails_that_is_told_and_those_that_there_are_can_be_dismissed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crew, fork = Workers(3, 1, np.float64), os.fork
+
+    def only_once() -> int:
+        if crew.children:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    monkeypatch.setattr(os, "fork", only_once)
+    try:
+        with pytest.raises(WorkerError, match="--threads 1"):
+            crew.start(lambda rank: counting(crew))
+        assert len(crew.children) == 1
+    finally:
+        crew.dismiss()
+
+
+def test_a_forked_process_does_its_work_ignores_signals_and_never_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The life of a worker, looked at in this process."""
+    worked: list[int] = []
+    ignored: list[tuple[int, object]] = []
+
+    def exited(status: int) -> None:
+        raise SystemExit(status)
+
+    monkeypatch.setattr(os, "fork", lambda: 0)
+    monkeypatch.setattr(os, "_exit", exited)
+    monkeypatch.setattr(signal, "signal", lambda *of: ignored.append(of))
+    crew = Workers(3, 1, np.float64)
+    with pytest.raises(SystemExit) as end:
+        crew.start(worked.append)
+    monkeypatch.undo()
+    assert (worked, crew.rank, crew.children, end.value.code) == ([1], 1, [], 0)
+    assert set(ignored) == {(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    crew.dismiss()
+
+
+SCRIPT = """
+import signal, sys, time
+import numpy as np
+from mlpcli.training.forked import Workers
+
+heard = []
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, frame: heard.append(number))
+crew = Workers(3, 1, np.float64)
+
+def work(rank):
+    while True:
+        crew.add_up(np.ones((1, 1)))
+
+crew.start(work)
+crew.settle()  # all ignore signals by now
+print(*crew.children, flush=True)
+while len(heard) < int(sys.argv[1]):
+    crew.add_up(np.ones((1, 1)))
+for _ in range(100):
+    z = np.ones((1, 1))
+    crew.add_up(z)
+crew.settle()
+print(z[0, 0], flush=True)
+crew.dismiss()
+"""
+
+
+@contextlib.contextmanager
+def first_process(signals: int) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
+    """A first process with a process group of its own, and the ids of its children."""
+    command = [sys.executable, "-c", SCRIPT, str(signals)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            assert process.stdout
+            yield process, list(map(int, process.stdout.readline().split()))
+        finally:
+            process.kill()
+
+
+def test_when_the_first_process_is_killed_the_others_go_too() -> None:
+    with first_process(1) as (process, workers):
+        assert len(workers) == 2
+        assert not any(map(ended, workers))
+        process.kill()
+        process.wait(timeout=10)
+        assert wait_until_ended(workers, seconds=1) == []
+
+
+def test_signals_to_all_are_left_to_the_first_process_to_decide_about() -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    with first_process(len(numbers)) as (process, workers):
+        for number in numbers[:-1]:
+            os.killpg(process.pid, number)
+            time.sleep(0.02)
+            assert not any(map(ended, workers))
+        os.killpg(process.pid, numbers[-1])  # the last that the first process waits for before it sums on
+        assert process.communicate(timeout=30) == ("3.0\n", None)
+        assert process.returncode == 0
+        assert wait_until_ended(workers, seconds=1) == []
