@@ -30,19 +30,44 @@ def sections(mnist: Path, folder: Path, args: argparse.Namespace) -> dict[str, C
         "digits": lambda: command.measure_digits(folder, args.rounds),
         "scoring": lambda: scoring.measure(folder, args.rounds),
         "growth": lambda: growth.measure(mnist, folder, few),
-        "million": lambda: command.measure_million(random_rows(MILLION, folder / "million.npz"), folder),
+        "million": lambda: command.measure_million(
+            random_rows(MILLION, folder / "million.npz"), folder
+        ),
     }
 
 
 def read_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--mnist", type=Path, default=ROOT / "../shared/data/mnist", help="folder of MNIST's IDX files")
-    parser.add_argument("--quick", action="store_true", help="two shapes and few rounds; print, and write nothing")
-    parser.add_argument("--rounds", type=int, help="how often everybody has a turn (5, or 3 with --quick)")
-    parser.add_argument("--epochs", type=int, help="epochs in a turn, if not as many as fit the shape")
-    parser.add_argument("--only", nargs="+", default=[], metavar="SECTION", help="measure these, print, write nothing")
-    parser.add_argument("--again", nargs="+", default=[], metavar="SECTION", help="measure these, replace them, write")
+    parser.add_argument(
+        "--mnist",
+        type=Path,
+        default=ROOT / "../shared/data/mnist",
+        help="folder of MNIST's IDX files",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="two shapes and few rounds; print, and write nothing"
+    )
+    parser.add_argument(
+        "--rounds", type=int, help="how often everybody has a turn (5, or 3 with --quick)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, help="epochs in a turn, if not as many as fit the shape"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="SECTION",
+        help="measure these, print, write nothing",
+    )
+    parser.add_argument(
+        "--again",
+        nargs="+",
+        default=[],
+        metavar="SECTION",
+        help="measure these, replace them, write",
+    )
     args = parser.parse_args()
     args.rounds = args.rounds or (3 if args.quick else 5)
     args.only = args.only or (["epochs"] if args.quick else [])
@@ -52,7 +77,11 @@ def read_arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure, and write or print."""
     args = read_arguments()
-    about = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine.machine(), "versions": machine.versions()}
+    about = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": machine.machine(),
+        "versions": machine.versions(),
+    }
     with tempfile.TemporaryDirectory() as folder:
         every = sections(args.mnist.resolve(strict=True), Path(folder), args)
         results = about | {name: every[name]() for name in args.only or args.again or every}

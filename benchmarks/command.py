@@ -47,10 +47,16 @@ def measure_start(mnist: Path, folder: Path, count: int) -> dict[str, Answer]:
     """Everybody's start in turn, and then everybody's memory; looking at memory would slow the start down."""
 
     def start(name: str, number: int) -> Answer:
-        return {"seconds": _start(watch(command_of(name, mnist, folder / f"start-{number}", SHORT)))}
+        return {
+            "seconds": _start(watch(command_of(name, mnist, folder / f"start-{number}", SHORT)))
+        }
 
     def memory(name: str, number: int) -> Answer:
-        return {"peak": watch(command_of(name, mnist, folder / f"memory-{number}", SHORT), memory=True).peak}
+        return {
+            "peak": watch(
+                command_of(name, mnist, folder / f"memory-{number}", SHORT), memory=True
+            ).peak
+        }
 
     starts, peaks = _in_turn("start", start, count), _in_turn("memory", memory, 1)
     return {name: starts[name] | peaks[name] for name in NAMES}
@@ -72,7 +78,9 @@ def measure_digits(folder: Path, count: int) -> Answer:
     def train(out: Path) -> Answer:
         command = [MLPCLI, "train", ROOT / "configs/digits.toml", "--out", out, "--json", "--quiet"]
         seconds = watch(command, **cache).seconds
-        epochs = [json.loads(line)["seconds"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+        epochs = [
+            json.loads(line)["seconds"] for line in (out / "metrics.jsonl").read_text().splitlines()
+        ]
         imports = watch([sys.executable, "-c", IMPORTS]).seconds
         return {"seconds": seconds, "epochs": sum(epochs), "imports": imports}
 
@@ -84,7 +92,19 @@ def measure_digits(folder: Path, count: int) -> Answer:
 def measure_million(file: Path, folder: Path) -> Answer:
     """An epoch over a file of a million rows: the peak memory beside the file's size."""
     tell("a million rows")
-    command = [MLPCLI, "train", "--data", file, "--hidden", 32, "--epochs", 1, "--out", folder / "million", "--quiet"]
+    command = [
+        MLPCLI,
+        "train",
+        "--data",
+        file,
+        "--hidden",
+        32,
+        "--epochs",
+        1,
+        "--out",
+        folder / "million",
+        "--quiet",
+    ]
     watched = watch(command, memory=True)
     return {"seconds": watched.seconds, "peak": watched.peak, "file": file.stat().st_size}
 

@@ -9,7 +9,9 @@ from benchmarks.peers.contest import Settings
 from benchmarks.turns import Answer, rounds, started, tell
 
 RATES = {"momentum": 0.05, "adam": 0.001}
-ONE_CORE = "JAX on one core"  # quicker for small networks, whose work a pool of threads only chops up
+ONE_CORE = (
+    "JAX on one core"  # quicker for small networks, whose work a pool of threads only chops up
+)
 CONTESTANTS = {
     "mlpcli": ("peers.mlpcli_", ()),
     "JAX": ("peers.jax_", ()),
@@ -45,7 +47,15 @@ SHAPES = (
 def measure(mnist: Path, folder: Path, quick: bool, count: int, each: int | None) -> list[Answer]:
     """Every shape with both optimizers."""
     return [
-        _contest(shape, optimizer, mnist, folder, QUICK if quick else tuple(CONTESTANTS), count, each or shape.each)
+        _contest(
+            shape,
+            optimizer,
+            mnist,
+            folder,
+            QUICK if quick else tuple(CONTESTANTS),
+            count,
+            each or shape.each,
+        )
         for shape in SHAPES
         if shape.quick or not quick
         for optimizer in RATES
@@ -53,7 +63,13 @@ def measure(mnist: Path, folder: Path, quick: bool, count: int, each: int | None
 
 
 def _contest(
-    shape: Shape, optimizer: str, mnist: Path, folder: Path, names: tuple[str, ...], count: int, each: int
+    shape: Shape,
+    optimizer: str,
+    mnist: Path,
+    folder: Path,
+    names: tuple[str, ...],
+    count: int,
+    each: int,
 ) -> Answer:
     source = str(mnist) if shape.source == "mnist" else shape.source
     settings = Settings(source, shape.hidden, shape.batch_size, optimizer, RATES[optimizer])
@@ -62,8 +78,16 @@ def _contest(
     out = folder / f"run-{sizes['shape']}-{optimizer}"
     told = json.dumps(asdict(settings))
     names = tuple(name for name in names if name != ONE_CORE or shape.source == "digits")
-    entries = [(name, CONTESTANTS[name][0], (path, told, *(CONTESTANTS[name][1] or (out,))), {}) for name in names]
+    entries = [
+        (name, CONTESTANTS[name][0], (path, told, *(CONTESTANTS[name][1] or (out,))), {})
+        for name in names
+    ]
     with started(entries) as contestants:
         results = rounds(contestants, count, each)
-    more = {"batch_size": shape.batch_size, "optimizer": optimizer, "lr": settings.lr, "dropout": settings.dropout}
+    more = {
+        "batch_size": shape.batch_size,
+        "optimizer": optimizer,
+        "lr": settings.lr,
+        "dropout": settings.dropout,
+    }
     return {**sizes, **more, "contestants": results}

@@ -19,7 +19,9 @@ class Spread:
         """As it stands in a table: 0.71 (0.68 to 0.75)."""
         if self.least == self.most:
             return f"{self.median:,.{digits}f}{unit}"
-        return f"{self.median:,.{digits}f}{unit} ({self.least:,.{digits}f} to {self.most:,.{digits}f})"
+        return (
+            f"{self.median:,.{digits}f}{unit} ({self.least:,.{digits}f} to {self.most:,.{digits}f})"
+        )
 
 
 def spread(values: list[float]) -> Spread:
@@ -44,12 +46,17 @@ def seconds_of(contestants: dict[str, Any], name: str) -> float:
 
 def quickest(contestants: dict[str, Any], peer: str) -> str:
     """The quickest of a peer's ways, whose names all begin with its own."""
-    return min((name for name in contestants if name.startswith(peer)), key=lambda n: seconds_of(contestants, n))
+    return min(
+        (name for name in contestants if name.startswith(peer)),
+        key=lambda n: seconds_of(contestants, n),
+    )
 
 
 def against(contestants: dict[str, Any], peer: str) -> Spread:
     """Seconds of mlpcli by those of the peer's quickest way."""
-    return ratio(contestants["mlpcli"]["seconds"], contestants[quickest(contestants, peer)]["seconds"])
+    return ratio(
+        contestants["mlpcli"]["seconds"], contestants[quickest(contestants, peer)]["seconds"]
+    )
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -30,13 +30,26 @@ def measure(mnist: Path, folder: Path, count: int) -> list[Answer]:
     return [row for what, entries in tables.items() for row in _table(what, entries, folder, count)]
 
 
-def _table(what: str, entries: dict[int, tuple[Settings, dict[str, str]]], folder: Path, count: int) -> list[Answer]:
+def _table(
+    what: str, entries: dict[int, tuple[Settings, dict[str, str]]], folder: Path, count: int
+) -> list[Answer]:
     tell(f"growth with {what}")
     told = [
-        (str(value), "peers.mlpcli_", ("-", json.dumps(asdict(settings)), folder / f"growth-{what}-{value}"), more)
+        (
+            str(value),
+            "peers.mlpcli_",
+            ("-", json.dumps(asdict(settings)), folder / f"growth-{what}-{value}"),
+            more,
+        )
         for value, (settings, more) in entries.items()
     ]
     with started(told) as contestants:
         results = rounds(contestants, count, 1)
-    read = {value: int(Path(settings.source).stem.split("-")[1]) for value, (settings, _) in entries.items()}
-    return [{"what": what, "value": value, "rows": read[value], **results[str(value)]} for value in entries]
+    read = {
+        value: int(Path(settings.source).stem.split("-")[1])
+        for value, (settings, _) in entries.items()
+    }
+    return [
+        {"what": what, "value": value, "rows": read[value], **results[str(value)]}
+        for value in entries
+    ]

@@ -23,4 +23,6 @@ def machine() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Python and every package that took part."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | {
+        name: metadata.version(name) for name in PACKAGES
+    }

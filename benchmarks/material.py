@@ -27,7 +27,11 @@ def task_file(settings: Settings, folder: Path) -> tuple[Path, dict[str, int | s
     }
     path = folder / f"task-{plan.shape}.npz"
     np.savez(path, **arrays, W1=network.W1, b1=network.b1, W2=network.W2, b2=network.b2)
-    return path, {"shape": str(plan.shape), "rows": len(data.train), "validation": len(data.validation)}
+    return path, {
+        "shape": str(plan.shape),
+        "rows": len(data.train),
+        "validation": len(data.validation),
+    }
 
 
 def first_rows(mnist: Path, count: int, folder: Path) -> Path:
@@ -35,7 +39,13 @@ def first_rows(mnist: Path, count: int, folder: Path) -> Path:
     table = read_folder(mnist)
     path = folder / f"mnist-{count}.npz"
     test = table.held_out
-    np.savez(path, x=table.x[:count], y=table.labels[:count], x_test=test.x[:100], y_test=test.labels[:100])
+    np.savez(
+        path,
+        x=table.x[:count],
+        y=table.labels[:count],
+        x_test=test.x[:100],
+        y_test=test.labels[:100],
+    )
     return path
 
 

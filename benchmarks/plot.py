@@ -26,7 +26,12 @@ def draw(contests: list[Any], path: Path) -> None:
         _bars(panel, [contest for contest in contests if contest["optimizer"] == optimizer])
         panel.set_title({"momentum": "momentum", "adam": "Adam"}[optimizer])
     panels[0].set_ylabel("seconds an epoch, in mlpcli's")
-    figure.legend(*panels[0].get_legend_handles_labels(), ncols=len(COLOURS), frameon=False, loc="outside upper center")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        ncols=len(COLOURS),
+        frameon=False,
+        loc="outside upper center",
+    )
     figure.savefig(path, metadata={"Date": None})
 
 
@@ -34,10 +39,17 @@ def _bars(panel: Any, contests: list[Any]) -> None:
     for place, (peer, colour) in enumerate(COLOURS.items()):
         heights = [_times(contest["contestants"], peer) for contest in contests]
         at = [group + (place - 1.5) * WIDTH for group in range(len(contests))]
-        panel.bar_label(panel.bar(at, heights, WIDTH * 0.9, label=peer, color=colour), fmt="%.1f", fontsize=8)
+        panel.bar_label(
+            panel.bar(at, heights, WIDTH * 0.9, label=peer, color=colour), fmt="%.1f", fontsize=8
+        )
     panel.axhline(1, color="black", linewidth=1)
     panel.annotate(
-        "mlpcli", (1, 1), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center"
+        "mlpcli",
+        (1, 1),
+        (3, 0),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        va="center",
     )
     panel.set_xticks(range(len(contests)), [f"{c['shape']}\nB {c['batch_size']}" for c in contests])
     panel.set_yscale("log")
@@ -49,7 +61,9 @@ def _bars(panel: Any, contests: list[Any]) -> None:
 
 def _times(contestants: dict[str, Any], peer: str) -> float:
     """The peer's seconds in mlpcli's."""
-    return ratio(contestants[quickest(contestants, peer)]["seconds"], contestants["mlpcli"]["seconds"]).median
+    return ratio(
+        contestants[quickest(contestants, peer)]["seconds"], contestants["mlpcli"]["seconds"]
+    ).median
 
 
 def main() -> None:

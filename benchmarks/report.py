@@ -67,7 +67,10 @@ Random bytes of 784 features in an .npz, one epoch of 784-32-10 by the command.
 def render(results: dict[str, Any]) -> str:
     """The page, of the sections that were measured."""
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    parts = [HEAD.format(date=results["date"], versions=versions, **results["machine"]), _targets(results)]
+    parts = [
+        HEAD.format(date=results["date"], versions=versions, **results["machine"]),
+        _targets(results),
+    ]
     for name, (text, tables) in SECTIONS.items():
         if name in results:
             parts += [text, tables(results[name])]
@@ -76,7 +79,12 @@ def render(results: dict[str, Any]) -> str:
 
 def _targets(results: dict[str, Any]) -> str:
     rows = [
-        [t.what, f"{'≥' if t.at_least else '≤'} {t.limit:.2f}", t.measured.text(), "yes" if t.met else "no"]
+        [
+            t.what,
+            f"{'≥' if t.at_least else '≤'} {t.limit:.2f}",
+            t.measured.text(),
+            "yes" if t.met else "no",
+        ]
         for t in targets(results)
     ]
     return table(["ratio", "target", "measured", "met"], rows) + "\n"
@@ -122,7 +130,9 @@ def _start(contestants: dict[str, Any]) -> str:
 
 def _digits(answer: dict[str, Any]) -> str:
     names = {"seconds": "whole process", "epochs": "of which epochs", "imports": "bare imports"}
-    return table(["", "seconds"], [[names[key], spread(answer[key]).text()] for key in names]) + "\n"
+    return (
+        table(["", "seconds"], [[names[key], spread(answer[key]).text()] for key in names]) + "\n"
+    )
 
 
 def _scoring(contests: list[Any]) -> str:
@@ -130,9 +140,13 @@ def _scoring(contests: list[Any]) -> str:
     for contest in contests:
         mine = contest["contestants"]["mlpcli"]["seconds"]
         for name, answer in contest["contestants"].items():
-            speed = spread([contest["rows"] / seconds / 1000 for seconds in by_round(answer["seconds"])])
+            speed = spread(
+                [contest["rows"] / seconds / 1000 for seconds in by_round(answer["seconds"])]
+            )
             share = ratio(answer["seconds"], mine).text()
-            rows.append([f"{contest['rows']:,} rows, {name}", speed.text(0), share, answer["about"]])
+            rows.append(
+                [f"{contest['rows']:,} rows, {name}", speed.text(0), share, answer["about"]]
+            )
     return table(["", "thousand rows a second", "mlpcli's / its", "kernels"], rows) + "\n"
 
 
@@ -142,13 +156,21 @@ def _growth(rows: list[Any]) -> str:
         lines = []
         for row in (row for row in rows if row["what"] == what):
             spent = spread([1000 * seconds for (seconds,) in row["seconds"]])
-            lines.append([f"{row['value']:,}", spent.text(1), f"{spent.median / row['rows'] * 1000:.2f}"])
-        pages.append(table([what, "milliseconds an epoch", "milliseconds for 1,000 rows"], lines) + "\n")
+            lines.append(
+                [f"{row['value']:,}", spent.text(1), f"{spent.median / row['rows'] * 1000:.2f}"]
+            )
+        pages.append(
+            table([what, "milliseconds an epoch", "milliseconds for 1,000 rows"], lines) + "\n"
+        )
     return "\n".join(pages)
 
 
 def _million(answer: dict[str, Any]) -> str:
-    cells = [f"{answer['file'] / 2**20:,.0f}", f"{answer['peak'] / 2**20:,.0f}", f"{answer['seconds']:.1f}"]
+    cells = [
+        f"{answer['file'] / 2**20:,.0f}",
+        f"{answer['peak'] / 2**20:,.0f}",
+        f"{answer['seconds']:.1f}",
+    ]
     return table(["file, MiB", "peak memory, MiB", "seconds"], [cells]) + "\n"
 
 

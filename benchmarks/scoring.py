@@ -20,7 +20,9 @@ def measure(folder: Path, count: int, counts: dict[int, int] = ROWS) -> list[Ans
     for rows, each in counts.items():
         tell(f"scoring {rows:,} rows")
         path = random_rows(rows, folder / f"rows-{rows}.npz")
-        with started([(name, module, (path,), {}) for name, module in CONTESTANTS.items()]) as contestants:
+        with started(
+            [(name, module, (path,), {}) for name, module in CONTESTANTS.items()]
+        ) as contestants:
             results.append({"rows": rows, "contestants": rounds(contestants, count, each)})
         path.unlink()
     return results

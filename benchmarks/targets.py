@@ -29,7 +29,11 @@ class Target:
     @property
     def met(self) -> bool:
         """Whether the median keeps to the limit."""
-        return self.measured.median >= self.limit if self.at_least else self.measured.median <= self.limit
+        return (
+            self.measured.median >= self.limit
+            if self.at_least
+            else self.measured.median <= self.limit
+        )
 
 
 def targets(results: dict[str, Any]) -> Iterator[Target]:
@@ -40,12 +44,18 @@ def targets(results: dict[str, Any]) -> Iterator[Target]:
 
 
 def _epochs(contests: list[Any]) -> Iterator[Target]:
-    by_place = {(contest["shape"], contest["optimizer"]): contest["contestants"] for contest in contests}
+    by_place = {
+        (contest["shape"], contest["optimizer"]): contest["contestants"] for contest in contests
+    }
     for shape, peer, *limits in EPOCHS:
         for optimizer, limit in zip(("momentum", "adam"), limits, strict=True):
             contestants = by_place.get((shape, optimizer), {})
             if peer in contestants:
-                yield Target(f"epoch of {shape}, {optimizer}: time / {peer}", limit, against(contestants, peer))
+                yield Target(
+                    f"epoch of {shape}, {optimizer}: time / {peer}",
+                    limit,
+                    against(contestants, peer),
+                )
 
 
 def _to98(contestants: dict[str, Any]) -> Iterator[Target]:
@@ -75,19 +85,32 @@ def _scoring(contests: list[Any]) -> Iterator[Target]:
 
 
 def _digits(answer: dict[str, Any]) -> Iterator[Target]:
-    bare = [imports + epochs for imports, epochs in zip(answer["imports"], answer["epochs"], strict=True)]
-    yield Target("digits, whole process: time / (bare imports + its epochs)", 1.5, ratio(answer["seconds"], bare))
+    bare = [
+        imports + epochs
+        for imports, epochs in zip(answer["imports"], answer["epochs"], strict=True)
+    ]
+    yield Target(
+        "digits, whole process: time / (bare imports + its epochs)",
+        1.5,
+        ratio(answer["seconds"], bare),
+    )
 
 
 def _growth(rows: list[Any]) -> Iterator[Target]:
-    costs = [spread([s / row["rows"] for (s,) in row["seconds"]]).median for row in rows if row["what"] == "rows"]
+    costs = [
+        spread([s / row["rows"] for (s,) in row["seconds"]]).median
+        for row in rows
+        if row["what"] == "rows"
+    ]
     worst = max(costs) / min(costs)
     what = "epoch's cost of 1,000 rows: dearest / cheapest, from 7,500 to 60,000 rows"
     yield Target(what, 1.15, Spread(worst, worst, worst))
 
 
 def _million(answer: dict[str, Any]) -> Iterator[Target]:
-    yield Target("a million rows: peak memory / file", 1.3, spread([answer["peak"] / answer["file"]]))
+    yield Target(
+        "a million rows: peak memory / file", 1.3, spread([answer["peak"] / answer["file"]])
+    )
 
 
 SECTIONS: dict[str, Callable[[Any], Iterator[Target]]] = {

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 ROOT = Path(__file__).parents[1]
-NOT_INHERITED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they would choose the kernels of some and not of others
+NOT_INHERITED = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+)  # they would choose the kernels of some and not of others
 REST = 0.1  # seconds between turns: the thread pools of the one before go on spinning for a while
 
 Answer: TypeAlias = dict[str, Any]
@@ -29,7 +32,12 @@ class Contestant:
         self.name = name
         command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
         self.process = subprocess.Popen(  # noqa: S603 - one of the modules beside this one
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment(**more)
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment(**more),
         )
         self.warm_up = self._answer()
 
@@ -44,7 +52,9 @@ class Contestant:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name} ended with code {self.process.wait()}; its stderr says why")
+            raise RuntimeError(
+                f"{self.name} ended with code {self.process.wait()}; its stderr says why"
+            )
         return dict(json.loads(line))
 
     def close(self) -> None:
@@ -57,7 +67,9 @@ class Contestant:
 
 
 @contextmanager
-def started(entries: Sequence[tuple[str, str, Sequence[object], dict[str, str]]]) -> Iterator[list[Contestant]]:
+def started(
+    entries: Sequence[tuple[str, str, Sequence[object], dict[str, str]]],
+) -> Iterator[list[Contestant]]:
     """Contestants of these names, modules, arguments and variables, warmed up one after another."""
     contestants: list[Contestant] = []
     try:
@@ -78,7 +90,9 @@ def rounds(contestants: list[Contestant], count: int, each: int) -> dict[str, An
 
     Returns for each name the seconds, a list for each round, and the rest of its last answer.
     """
-    results: dict[str, Answer] = {one.name: one.warm_up | {"warm_up": one.warm_up["seconds"]} for one in contestants}
+    results: dict[str, Answer] = {
+        one.name: one.warm_up | {"warm_up": one.warm_up["seconds"]} for one in contestants
+    }
     seconds: dict[str, list[list[float]]] = {one.name: [] for one in contestants}
     for number in range(count):
         first = number % len(contestants)

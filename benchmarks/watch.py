@@ -13,7 +13,9 @@ import psutil
 from benchmarks.turns import ROOT, environment
 
 EVERY = 0.02  # seconds between two looks at the memory
-EPOCH_LINE = re.compile(r"epoch \d+ |Iteration \d+,|\s+\d+\s+\d+\.\d+")  # the scripts', scikit-learn's, mlpcli's
+EPOCH_LINE = re.compile(
+    r"epoch \d+ |Iteration \d+,|\s+\d+\s+\d+\.\d+"
+)  # the scripts', scikit-learn's, mlpcli's
 
 
 @dataclass(frozen=True)

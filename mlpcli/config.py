@@ -14,7 +14,10 @@ from pydantic.fields import FieldInfo
 from mlpcli.errors import ConfigError
 
 LEARNING_RATES = {"sgd": 0.1, "momentum": 0.05, "adam": 0.001}
-FLAGS = {"data.source": "--data", "optimizer.name": "--optimizer"}  # the flags not named as their keys are
+FLAGS = {
+    "data.source": "--data",
+    "optimizer.name": "--optimizer",
+}  # the flags not named as their keys are
 Share = Annotated[float, Field(gt=0, lt=1)]
 PathName = Annotated[str, Field(min_length=1)]
 
@@ -28,10 +31,16 @@ class Section(BaseModel):
 class Data(Section):
     """What to learn from."""
 
-    source: str = Field("digits", min_length=1, description="`digits`, `mnist`, `openml:NAME[@VERSION]` or a path")
+    source: str = Field(
+        "digits", min_length=1, description="`digits`, `mnist`, `openml:NAME[@VERSION]` or a path"
+    )
     target: str = Field("", description="CSV: name of the label's column; empty for the last one")
-    validation: Share | PathName = Field(0.1, description="share of the rows to choose the best weights by, or a path")
-    test: Share | PathName = Field(0.2, description="share of the rows to score, where the source has none, or a path")
+    validation: Share | PathName = Field(
+        0.1, description="share of the rows to choose the best weights by, or a path"
+    )
+    test: Share | PathName = Field(
+        0.2, description="share of the rows to score, where the source has none, or a path"
+    )
     scaling: Literal["auto", "none", "unit", "standard"] = Field(
         "auto", description="of the features; `auto` is `unit` for images, else `standard`"
     )
@@ -47,22 +56,32 @@ class Net(Section):
     dropout: float = Field(0.5, ge=0, lt=1, description="probability of dropping a hidden unit")
     input_dropout: float = Field(0.1, ge=0, lt=1, description="probability of dropping an input")
     l2: float = Field(0.0, ge=0, description="λ of the penalty λ/2 (‖W1‖² + ‖W2‖²)")
-    max_norm: float = Field(3.0, ge=0, description="largest norm of a unit's incoming weights; 0 for none")
+    max_norm: float = Field(
+        3.0, ge=0, description="largest norm of a unit's incoming weights; 0 for none"
+    )
 
 
 class Optimizer(Section):
     """How the weights move."""
 
     name: Literal["sgd", "momentum", "adam"] = Field("momentum", description="the rule")
-    lr: float = Field(0.0, gt=0, description="learning rate; default by rule: sgd 0.1, momentum 0.05, adam 0.001")
-    schedule: Literal["constant", "linear", "cosine"] = Field("cosine", description="of the learning rate, by step")
-    warmup_epochs: float = Field(0.0, ge=0, le=2**24, description="epochs over which the learning rate rises first")
+    lr: float = Field(
+        0.0, gt=0, description="learning rate; default by rule: sgd 0.1, momentum 0.05, adam 0.001"
+    )
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "cosine", description="of the learning rate, by step"
+    )
+    warmup_epochs: float = Field(
+        0.0, ge=0, le=2**24, description="epochs over which the learning rate rises first"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="μ of `momentum`")
     nesterov: bool = Field(True, description="look ahead, with `momentum`")
     beta1: float = Field(0.9, ge=0, lt=1, description="`adam`: decay of the first moment")
     beta2: float = Field(0.999, ge=0, lt=1, description="`adam`: decay of the second moment")
     epsilon: float = Field(1e-8, ge=1e-30, description="`adam`: added to the root")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled: weights shrink by lr times this, each step")
+    weight_decay: float = Field(
+        0.0, ge=0, description="decoupled: weights shrink by lr times this, each step"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -75,15 +94,21 @@ class Training(Section):
 
     epochs: int = Field(200, ge=1, le=2**24, description="passes over the training rows")
     batch_size: int = Field(32, ge=1, le=2**24, description="rows in a minibatch B")
-    checkpoint_seconds: float = Field(60.0, ge=0, description="save so often within an epoch too; at most 5 % of time")
+    checkpoint_seconds: float = Field(
+        60.0, ge=0, description="save so often within an epoch too; at most 5 % of time"
+    )
     threads: int = Field(0, ge=0, le=1024, description="processor cores to use; 0 for all")
-    patience: int = Field(0, ge=0, description="stop after so many epochs without a better validation loss; 0 never")
+    patience: int = Field(
+        0, ge=0, description="stop after so many epochs without a better validation loss; 0 never"
+    )
 
 
 class Config(Section):
     """Every setting of a run."""
 
-    seed: int = Field(0, ge=0, lt=2**63, description="of every random stream: split, start, order, dropout")
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="of every random stream: split, start, order, dropout"
+    )
     data: Data = Data()
     network: Net = Net()
     optimizer: Optimizer = Optimizer.model_validate({})
@@ -114,7 +139,12 @@ def _allowed(kind: Any, metadata: list[Any]) -> str:
         return ", or ".join(_allowed(part, []) for part in get_args(kind))
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     bounds = [("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most")]
-    words = [f"{word} {getattr(m, name):,}" for name, word in bounds for m in metadata if hasattr(m, name)]
+    words = [
+        f"{word} {getattr(m, name):,}"
+        for name, word in bounds
+        for m in metadata
+        if hasattr(m, name)
+    ]
     words += ["not empty" for m in metadata if hasattr(m, "min_length")]
     return ", ".join([names[kind], *words])
 
@@ -127,7 +157,10 @@ def load(file: Path | None, flags: dict[str, Any], sets: list[str]) -> Config:
     values = {key: (value, str(file)) for key, value in _read(file).items()} if file else {}
     over = {key: (value, _flag(key)) for key, value in flags.items()}
     over |= {key: (value, "--set") for key, value in map(_key_value, sets)}
-    if "optimizer.name" in over and over["optimizer.name"][0] != values.get("optimizer.name", ("momentum",))[0]:
+    if (
+        "optimizer.name" in over
+        and over["optimizer.name"][0] != values.get("optimizer.name", ("momentum",))[0]
+    ):
         values.pop("optimizer.lr", None)  # a learning rate is one rule's own
     values |= over
     for key, (_, origin) in values.items():
@@ -150,8 +183,13 @@ def _read(file: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise ConfigError(f"{file}: there is no such configuration file.{hint}") from error
     except OSError as error:
-        raise ConfigError(f"{file}: cannot be read as a configuration: {error.strerror}.{hint}") from error
-    except (ValueError, RecursionError) as error:  # bad TOML, not UTF-8, or a number of too many digits
+        raise ConfigError(
+            f"{file}: cannot be read as a configuration: {error.strerror}.{hint}"
+        ) from error
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # bad TOML, not UTF-8, or a number of too many digits
         raise ConfigError(
             f"{file}: is not a TOML file: {error}. Text needs quotes, and each key stands once.{hint}"
         ) from error
@@ -172,7 +210,9 @@ def _flatten(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 def _key_value(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"--set {text}: has no '='. Write it as KEY=VALUE, for example --set network.dropout=0.2.")
+        raise ConfigError(
+            f"--set {text}: has no '='. Write it as KEY=VALUE, for example --set network.dropout=0.2."
+        )
     try:
         read = tomllib.loads(f"value = {value}")
     except (ValueError, RecursionError):
@@ -188,7 +228,9 @@ def _must_be_known(key: str, origin: str) -> None:
     if key not in known:
         by_last = {name.split(".")[-1]: name for name in known}
         near = difflib.get_close_matches(key, known, 1, 0.75)
-        near = near or [by_last[name] for name in difflib.get_close_matches(key.split(".")[-1], by_last, 1)]
+        near = near or [
+            by_last[name] for name in difflib.get_close_matches(key.split(".")[-1], by_last, 1)
+        ]
         hint = f"Did you mean {near[0]}?" if near else f"The keys are {', '.join(known)}."
         raise ConfigError(f"{origin}: the key {key!r} is unknown. {hint}")
 
@@ -212,7 +254,11 @@ def _validate(values: dict[str, tuple[Any, str]]) -> Config:
 def _as_written(key: str, value: Any, field: FieldInfo) -> str:
     """How to write a value that TOML takes for another type than was meant, or ''."""
     if not isinstance(value, str):
-        return f" Write --set '{key}=\"{value}\"' for that text." if allowed(field).startswith("a text") else ""
+        return (
+            f" Write --set '{key}=\"{value}\"' for that text."
+            if allowed(field).startswith("a text")
+            else ""
+        )
     try:
         return f" In TOML, write {float(value)!r}."
     except ValueError:

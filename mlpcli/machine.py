@@ -27,7 +27,9 @@ def _container_memory() -> int:
 def _free_memory() -> int:
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
-            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+            return next(
+                int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")
+            )
     except (OSError, StopIteration):  # not Linux: all the memory there is
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
@@ -42,7 +44,9 @@ def cores() -> int:
 
     OPENBLAS_NUM_THREADS and its like are such settings. 1 where the BLAS is not known.
     """
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    affinity = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     threads: list[int] = [library["num_threads"] for library in _blas()] or [1]
     return max(1, min(affinity, _container_cores(), *threads))
 
@@ -57,11 +61,17 @@ def _container_cores() -> int:
 
 def blas() -> str:
     """The library that multiplies matrices, its version and the processor that its code is for."""
-    return ", ".join(f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in _blas()) or "?"
+    return (
+        ", ".join(
+            f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip()
+            for b in _blas()
+        )
+        or "?"
+    )
 
 
 @contextmanager
-def products_with(threads: int) -> Iterator[None]:
+def blas_threads(threads: int) -> Iterator[None]:
     """Inside it, NumPy's matrix products run on so many threads."""
     with threadpool_limits(threads, "blas"):
         yield

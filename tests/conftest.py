@@ -14,7 +14,12 @@ from typer.testing import CliRunner
 
 from mlpcli.cli.app import app
 
-SMALL = ("--epochs", "2", "--hidden", "8")  # a run of a few milliseconds, for what does not ask how good it is
+SMALL = (
+    "--epochs",
+    "2",
+    "--hidden",
+    "8",
+)  # a run of a few milliseconds, for what does not ask how good it is
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -26,14 +31,26 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache for the whole test run, empty at its start; tests of the cache itself set their own."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["MLPCLI_CACHE"] = str(folder)
-    for name in ("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "COLUMNS", "LINES", "PYTHONUNBUFFERED"):
+    for name in (
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "PY_COLORS",
+        "GITHUB_ACTIONS",
+        "COLUMNS",
+        "LINES",
+        "PYTHONUNBUFFERED",
+    ):
         os.environ.pop(name, None)
     return folder
 
 
 def children() -> set[int]:
     """The ids of this process's children, with those that have ended and were not waited for."""
-    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()))
+    return set(
+        map(
+            int, Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+        )
+    )
 
 
 def run_command(*words: str | Path, **options: object) -> "subprocess.CompletedProcess[str]":
@@ -75,11 +92,15 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 def digits_run(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Path:
     """The run folder of a small run on digits; for reading only."""
     folder = tmp_path_factory.mktemp("digits") / "run"
-    assert CliRunner().invoke(app, ["train", *SMALL, "--quiet", "--out", str(folder)]).exit_code == 0
+    assert (
+        CliRunner().invoke(app, ["train", *SMALL, "--quiet", "--out", str(folder)]).exit_code == 0
+    )
     return folder
 
 
-def write_csv(path: Path, classes: Sequence[str] = ("a", "b"), rows: int = 60, features: int = 3) -> Path:
+def write_csv(
+    path: Path, classes: Sequence[str] = ("a", "b"), rows: int = 60, features: int = 3
+) -> Path:
     """Write rows around one centre for each class, those of the classes in turn; the label comes last."""
     stream = np.random.default_rng(0)
     lines = []

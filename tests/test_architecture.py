@@ -8,7 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mlpcli"
-ROOMS = re.findall(r"^\| `mlpcli/([a-z]+/)` ", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+ROOMS = re.findall(
+    r"^\| `mlpcli/([a-z]+/)` ", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+)
 FILES = [path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
 
 
@@ -28,7 +30,12 @@ MAP = listed()
 DOORS = {
     "typer": {"cli/boundary.py", "cli/app.py"},
     "threadpoolctl": {"machine.py"},
-    "rich": {"rendering/console.py", "rendering/train.py", "rendering/evaluation.py", "rendering/gradcheck.py"},
+    "rich": {
+        "rendering/console.py",
+        "rendering/train.py",
+        "rendering/evaluation.py",
+        "rendering/gradcheck.py",
+    },
     "pydantic": {"config.py"},
     "annotated_types": {"config.py"},
     "tomli_w": {"config.py"},
@@ -67,13 +74,17 @@ def test_the_map_lists_every_file_once() -> None:
 
 
 def test_the_readme_has_the_rooms_in_the_order_of_the_map() -> None:
-    assert ROOMS == list(dict.fromkeys(f"{file.split('/')[0]}/" for file in MAP if "/" in file))
+    assert list(dict.fromkeys(f"{file.split('/')[0]}/" for file in MAP if "/" in file)) == ROOMS
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_each_file_imports_only_from_files_above_it(path: Path) -> None:
     above = MAP[: MAP.index(name(path))]
-    own = {module for module in imports(ast.parse(path.read_text(encoding="utf-8"))) if module.startswith("mlpcli.")}
+    own = {
+        module
+        for module in imports(ast.parse(path.read_text(encoding="utf-8")))
+        if module.startswith("mlpcli.")
+    }
     files = {"/".join(module.split(".")[1:]) + ".py" for module in own}
     assert {file for file in files if (PACKAGE / file).exists()} <= set(above)
 
@@ -84,7 +95,9 @@ def test_each_dependency_has_one_door(path: Path) -> None:
     inside = {module.split(".")[0] for module in imports(tree)}
     at_import = {module.split(".")[0] for module in imports(outside_functions(tree))}
     assert not [d for d in at_import & DOORS.keys() if name(path) not in DOORS[d]]
-    assert not [d for d in inside & DOORS.keys() - {"sklearn", "scipy"} if name(path) not in DOORS[d]]
+    assert not [
+        d for d in inside & DOORS.keys() - {"sklearn", "scipy"} if name(path) not in DOORS[d]
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -99,13 +112,26 @@ def test_nothing_in_the_package_unpickles_or_runs_text_as_code() -> None:
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             called = node.func if isinstance(node, ast.Call) else None
-            assert not (isinstance(called, ast.Name) and called.id in ("eval", "exec", "compile", "__import__"))
+            assert not (
+                isinstance(called, ast.Name)
+                and called.id in ("eval", "exec", "compile", "__import__")
+            )
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 assert isinstance(node.value, ast.Constant)
                 assert node.value.value is False
-        assert not imports(ast.parse(path.read_text(encoding="utf-8"))) & {"pickle", "marshal", "shelve", "dill"}
+        assert not imports(ast.parse(path.read_text(encoding="utf-8"))) & {
+            "pickle",
+            "marshal",
+            "shelve",
+            "dill",
+        }
 
 
 def test_comments_are_under_a_tenth_of_the_lines() -> None:
-    lines = [line for path in FILES for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [
+        line
+        for path in FILES
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
     assert sum("  # " in line or line.lstrip().startswith("#") for line in lines) < len(lines) / 10

@@ -16,18 +16,31 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 def test_the_defaults_learn_digits_over_five_seeds(tmp_path: Path) -> None:
     accuracies = []
     for seed in range(5):
-        plan = planning.prepare(config.load(None, {"seed": seed}, []), tmp_path / str(seed), False, print)
+        plan = planning.prepare(
+            config.load(None, {"seed": seed}, []), tmp_path / str(seed), False, print
+        )
         accuracies.append(run.execute(plan).scores["test"].accuracy)
     assert np.mean(accuracies) >= 0.98
 
 
 def test_another_optimizer_is_no_trap(tmp_path: Path) -> None:
     for name in ("sgd", "adam"):
-        settings = config.load(CONFIGS / "digits.toml", {"optimizer.name": name, "training.epochs": 60}, [])
+        settings = config.load(
+            CONFIGS / "digits.toml", {"optimizer.name": name, "training.epochs": 60}, []
+        )
         result = run.execute(planning.prepare(settings, tmp_path / name, False, print))
         assert result.scores["test"].accuracy >= 0.96
 
 
 def test_the_quick_configuration_learns_mnist(mnist: Path, mlpcli: Run) -> None:
-    done = mlpcli("train", CONFIGS / "mnist-quick.toml", "--data", mnist, "--out", "run", "--json", timeout=600)
+    done = mlpcli(
+        "train",
+        CONFIGS / "mnist-quick.toml",
+        "--data",
+        mnist,
+        "--out",
+        "run",
+        "--json",
+        timeout=600,
+    )
     assert json.loads(done.stdout)["test"]["accuracy"] >= 0.982

@@ -41,7 +41,9 @@ def cross_entropy(params: Params, h: jax.Array, y: jax.Array) -> tuple[jax.Array
     return -jnp.mean(jnp.sum(jax.nn.log_softmax(z) * jax.nn.one_hot(y, z.shape[1]), axis=1)), z
 
 
-def train_loss(params: Params, x: jax.Array, y: jax.Array, key: jax.Array, dropout: float) -> jax.Array:
+def train_loss(
+    params: Params, x: jax.Array, y: jax.Array, key: jax.Array, dropout: float
+) -> jax.Array:
     """The mean loss under dropout."""
     h = hidden(params, x)
     kept = jax.random.bernoulli(key, 1 - dropout, h.shape)
@@ -60,7 +62,9 @@ def adam(state: State, g: Params, lr: float) -> tuple[Params, tuple[Params, ...]
     m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, state.slots[0], g)
     v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, state.slots[1], g)
     size, root = lr / (1 - 0.9**t), 1 / (1 - 0.999**t)
-    return jax.tree.map(lambda p, m, v: p - size * m / (jnp.sqrt(v * root) + 1e-8), state.params, m, v), (m, v)
+    return jax.tree.map(
+        lambda p, m, v: p - size * m / (jnp.sqrt(v * root) + 1e-8), state.params, m, v
+    ), (m, v)
 
 
 RULES = {"momentum": (momentum, 1), "adam": (adam, 2)}
@@ -70,12 +74,16 @@ def compiled_epoch(settings: Settings) -> Callable[..., tuple[State, jax.Array, 
     """The function that takes a state through an epoch; returns it with validation loss and accuracy."""
     rule, B = RULES[settings.optimizer][0], settings.batch_size
 
-    def epoch(state: State, order: jax.Array, rows: tuple[jax.Array, ...]) -> tuple[State, jax.Array, jax.Array]:
+    def epoch(
+        state: State, order: jax.Array, rows: tuple[jax.Array, ...]
+    ) -> tuple[State, jax.Array, jax.Array]:
         x, y, x_validation, y_validation = rows
 
         def step(state: State, places: jax.Array) -> tuple[State, jax.Array]:
             key, drop = jax.random.split(state.key)
-            loss, g = jax.value_and_grad(train_loss)(state.params, x[places], y[places], drop, settings.dropout)
+            loss, g = jax.value_and_grad(train_loss)(
+                state.params, x[places], y[places], drop, settings.dropout
+            )
             params, slots = rule(state, g, settings.lr)
             return state._replace(params=params, slots=slots, steps=state.steps + 1, key=key), loss
 
@@ -98,9 +106,16 @@ def first_state(task: Task) -> State:
     def copy() -> Params:
         return {name: jnp.array(value) for name, value in task.weights.items()}
 
-    slots = tuple(jax.tree.map(jnp.zeros_like, copy()) for _ in range(RULES[task.settings.optimizer][1]))
+    slots = tuple(
+        jax.tree.map(jnp.zeros_like, copy()) for _ in range(RULES[task.settings.optimizer][1])
+    )
     return State(
-        copy(), slots, jnp.zeros((), jnp.int32), jax.random.key(task.settings.seed), copy(), jnp.float32(np.inf)
+        copy(),
+        slots,
+        jnp.zeros((), jnp.int32),
+        jax.random.key(task.settings.seed),
+        copy(),
+        jnp.float32(np.inf),
     )
 
 
@@ -108,10 +123,20 @@ def main() -> None:
     """Train as long as asked."""
     task = read_task()
     if "one core" in sys.argv:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])  # before JAX makes its pool of threads
-    rows: Any = jax.device_put((task.x, task.y.astype(np.int32), task.x_validation, task.y_validation.astype(np.int32)))
-    stream, epoch, state = np.random.default_rng(task.settings.seed), compiled_epoch(task.settings), first_state(task)
-    turns = Turns(f"XLA on {jax.default_backend()}, Eigen's pool of {len(os.sched_getaffinity(0))} threads")
+        os.sched_setaffinity(
+            0, sorted(os.sched_getaffinity(0))[:1]
+        )  # before JAX makes its pool of threads
+    rows: Any = jax.device_put(
+        (task.x, task.y.astype(np.int32), task.x_validation, task.y_validation.astype(np.int32))
+    )
+    stream, epoch, state = (
+        np.random.default_rng(task.settings.seed),
+        compiled_epoch(task.settings),
+        first_state(task),
+    )
+    turns = Turns(
+        f"XLA on {jax.default_backend()}, Eigen's pool of {len(os.sched_getaffinity(0))} threads"
+    )
     while True:
         state, loss, accuracy = epoch(state, stream.permutation(len(task.x)).astype(np.int32), rows)
         turns.epoch_done(float(loss), float(accuracy))

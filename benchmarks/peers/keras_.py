@@ -24,7 +24,9 @@ class Waiting(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        threads = tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
+        threads = tf.config.threading.get_intra_op_parallelism_threads() or len(
+            os.sched_getaffinity(0)
+        )
         self.turns = Turns(f"TensorFlow with XLA, Eigen and oneDNN, {threads} threads")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
@@ -61,7 +63,9 @@ def main() -> None:
     keras.utils.set_random_seed(task.settings.seed)
     model = network(task)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer_of(task.settings), loss, metrics=["accuracy"], steps_per_execution=STEPS)
+    model.compile(
+        optimizer_of(task.settings), loss, metrics=["accuracy"], steps_per_execution=STEPS
+    )
     best = keras.callbacks.EarlyStopping("val_loss", patience=10**9, restore_best_weights=True)
     model.fit(
         task.x,

@@ -45,7 +45,12 @@ class Waiting:
 
 def main() -> None:
     """Train as long as asked, into the folder of the third argument."""
-    plan = run.prepare(config_of(read_settings()), Path(sys.argv[3]), False, lambda text: print(text, file=sys.stderr))
+    plan = run.prepare(
+        config_of(read_settings()),
+        Path(sys.argv[3]),
+        False,
+        lambda text: print(text, file=sys.stderr),
+    )
     run.execute(plan, [Waiting(plan.processes)])
 
 

@@ -27,7 +27,9 @@ def classifier(task: Task) -> MLPClassifier:
     B = settings.batch_size
     model.partial_fit(task.x[:B], task.y[:B], classes=np.unique(task.y))
     weights = task.weights
-    for mine, everybodys in zip(model.coefs_ + model.intercepts_, ("W1", "W2", "b1", "b2"), strict=True):
+    for mine, everybodys in zip(
+        model.coefs_ + model.intercepts_, ("W1", "W2", "b1", "b2"), strict=True
+    ):
         mine[...] = weights[everybodys]
     return model
 
@@ -35,7 +37,9 @@ def classifier(task: Task) -> MLPClassifier:
 def score(model: MLPClassifier, task: Task) -> tuple[float, float]:
     """The mean loss and the accuracy on validation rows."""
     p = model.predict_proba(task.x_validation)
-    return log_loss(task.y_validation, p), float(np.mean(model.classes_[p.argmax(axis=1)] == task.y_validation))
+    return log_loss(task.y_validation, p), float(
+        np.mean(model.classes_[p.argmax(axis=1)] == task.y_validation)
+    )
 
 
 def main() -> None:

@@ -17,10 +17,15 @@ def network(task: Task) -> nn.Sequential:
     """The network with everybody's first weights; PyTorch keeps them as (out,in)."""
     D, H = task.weights["W1"].shape
     model = nn.Sequential(
-        nn.Linear(D, H), nn.ReLU(), nn.Dropout(task.settings.dropout), nn.Linear(H, len(task.weights["b2"]))
+        nn.Linear(D, H),
+        nn.ReLU(),
+        nn.Dropout(task.settings.dropout),
+        nn.Linear(H, len(task.weights["b2"])),
     )
     names = {"0.weight": "W1", "0.bias": "b1", "3.weight": "W2", "3.bias": "b2"}
-    model.load_state_dict({name: torch.from_numpy(task.weights[ours].T.copy()) for name, ours in names.items()})
+    model.load_state_dict(
+        {name: torch.from_numpy(task.weights[ours].T.copy()) for name, ours in names.items()}
+    )
     return model
 
 
@@ -28,10 +33,14 @@ def optimizer_of(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """The optimizer, fused."""
     if settings.optimizer == "adam":
         return torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)
-    return torch.optim.SGD(model.parameters(), lr=settings.lr, momentum=0.9, nesterov=True, fused=True)
+    return torch.optim.SGD(
+        model.parameters(), lr=settings.lr, momentum=0.9, nesterov=True, fused=True
+    )
 
 
-def train(model: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, B: int) -> None:
+def train(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, B: int
+) -> None:
     """One epoch."""
     model.train()
     for places in torch.randperm(len(x)).split(B):
@@ -57,8 +66,14 @@ def main() -> None:
     optimizer = optimizer_of(model, task.settings)
     runner = torch.compile(model, dynamic=False) if "compiled" in sys.argv else model
     x, y = torch.from_numpy(task.x), torch.from_numpy(task.y)
-    x_validation, y_validation = torch.from_numpy(task.x_validation), torch.from_numpy(task.y_validation)
-    best, best_loss = {name: value.clone() for name, value in model.state_dict().items()}, float("inf")
+    x_validation, y_validation = (
+        torch.from_numpy(task.x_validation),
+        torch.from_numpy(task.y_validation),
+    )
+    best, best_loss = (
+        {name: value.clone() for name, value in model.state_dict().items()},
+        float("inf"),
+    )
     kernels = "oneDNN and MKL" if torch.backends.mkl.is_available() else "oneDNN"
     turns = Turns(f"ATen with {kernels}, {torch.get_num_threads()} threads")
     while True:

@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.score.contest import read_rows, serve, weights
 from mlpcli.arrays import Shape
 from mlpcli.datasets.dataset import Rows
-from mlpcli.machine import blas, cores, products_with
+from mlpcli.machine import blas, blas_threads, cores
 from mlpcli.model.network import Network
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.training.scoring import score_all
@@ -21,8 +21,11 @@ def main() -> None:
         getattr(network, name)[...] = value
     scaling = Scaling(np.zeros(D, np.float32), np.full(D, 1 / 255, np.float32))
     rows, processes = Rows(x, y, np.arange(len(x))), cores()
-    with products_with(1):
-        serve(lambda: score_all(network, scaling, rows, processes), f"{blas()}, at most {processes} processes")
+    with blas_threads(1):
+        serve(
+            lambda: score_all(network, scaling, rows, processes),
+            f"{blas()}, at most {processes} processes",
+        )
 
 
 if __name__ == "__main__":

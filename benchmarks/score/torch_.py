@@ -10,7 +10,9 @@ def main() -> None:
     """Score as often as asked."""
     values = {name: torch.from_numpy(value.T.copy()) for name, value in weights().items()}
     H, D = values["W1"].shape  # PyTorch keeps weights as (out,in)
-    model = nn.Sequential(nn.Linear(D, H), nn.ReLU(), nn.Linear(H, len(values["b2"])), nn.Softmax(dim=1)).eval()
+    model = nn.Sequential(
+        nn.Linear(D, H), nn.ReLU(), nn.Linear(H, len(values["b2"])), nn.Softmax(dim=1)
+    ).eval()
     names = {"0.weight": "W1", "0.bias": "b1", "2.weight": "W2", "2.bias": "b2"}
     model.load_state_dict({name: values[ours] for name, ours in names.items()})
     pieces = [torch.from_numpy(piece) for piece in read_pieces()]

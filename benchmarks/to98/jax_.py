@@ -30,7 +30,9 @@ def start(settings: Settings) -> State:
     return State(params, jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.int32), key)
 
 
-def train_loss(params: Params, x: jax.Array, y: jax.Array, key: jax.Array, dropout: float) -> jax.Array:
+def train_loss(
+    params: Params, x: jax.Array, y: jax.Array, key: jax.Array, dropout: float
+) -> jax.Array:
     """The mean loss under dropout."""
     h = jax.nn.relu(x @ params["W1"] + params["b1"])
     h = jnp.where(jax.random.bernoulli(key, 1 - dropout, h.shape), h / (1 - dropout), 0)
@@ -39,14 +41,18 @@ def train_loss(params: Params, x: jax.Array, y: jax.Array, key: jax.Array, dropo
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
-def epoch(settings: Settings, state: State, order: jax.Array, x: jax.Array, y: jax.Array) -> tuple[State, jax.Array]:
+def epoch(
+    settings: Settings, state: State, order: jax.Array, x: jax.Array, y: jax.Array
+) -> tuple[State, jax.Array]:
     """All minibatches, the last short one included; returns the mean loss of the others with the state."""
     B = settings.batch_size
     steps = settings.epochs * -(-len(x) // B)
 
     def step(state: State, places: jax.Array) -> tuple[State, jax.Array]:
         key, drop = jax.random.split(state.key)
-        loss, g = jax.value_and_grad(train_loss)(state.params, x[places], y[places], drop, settings.dropout)
+        loss, g = jax.value_and_grad(train_loss)(
+            state.params, x[places], y[places], drop, settings.dropout
+        )
         lr = settings.lr * (1 - state.step / steps)
         v = jax.tree.map(lambda v, g: 0.9 * v - lr * g, state.velocity, g)
         params = jax.tree.map(lambda p, v, g: p + 0.9 * v - lr * g, state.params, v, g)

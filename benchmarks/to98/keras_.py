@@ -27,10 +27,22 @@ def main() -> None:
     rate = keras.optimizers.schedules.PolynomialDecay(settings.lr, steps, end_learning_rate=0.0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(
-        keras.optimizers.SGD(rate, momentum=0.9, nesterov=True), loss, metrics=["accuracy"], steps_per_execution=32
+        keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+        loss,
+        metrics=["accuracy"],
+        steps_per_execution=32,
     )
-    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: report(epoch + 1, logs["loss"]))
-    model.fit(rows.x, rows.y, batch_size=settings.batch_size, epochs=settings.epochs, callbacks=[told], verbose=0)
+    told = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: report(epoch + 1, logs["loss"])
+    )
+    model.fit(
+        rows.x,
+        rows.y,
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        callbacks=[told],
+        verbose=0,
+    )
     conclude(model.evaluate(rows.x_test, rows.y_test, batch_size=512, verbose=0)[1])
 
 

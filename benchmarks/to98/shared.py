@@ -45,12 +45,24 @@ def read_arguments() -> tuple[Settings, Mnist]:
 
 def _read_rows(folder: Path) -> Mnist:
     x, y = _idx(folder / "train-images-idx3-ubyte", 16), _idx(folder / "train-labels-idx1-ubyte", 8)
-    x_test, y_test = _idx(folder / "t10k-images-idx3-ubyte", 16), _idx(folder / "t10k-labels-idx1-ubyte", 8)
-    return Mnist(_pixels(x)[HELD_OUT:], y.astype(np.int32)[HELD_OUT:], _pixels(x_test), y_test.astype(np.int32))
+    x_test, y_test = (
+        _idx(folder / "t10k-images-idx3-ubyte", 16),
+        _idx(folder / "t10k-labels-idx1-ubyte", 8),
+    )
+    return Mnist(
+        _pixels(x)[HELD_OUT:],
+        y.astype(np.int32)[HELD_OUT:],
+        _pixels(x_test),
+        y_test.astype(np.int32),
+    )
 
 
 def _idx(path: Path, header: int) -> NDArray[np.uint8]:
-    data = path.read_bytes() if path.exists() else gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
+    data = (
+        path.read_bytes()
+        if path.exists()
+        else gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
+    )
     return np.frombuffer(data, np.uint8, offset=header)
 
 

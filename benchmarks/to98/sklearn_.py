@@ -26,7 +26,9 @@ def main() -> None:
         random_state=0,
         verbose=True,
     )
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # so many epochs are what was asked
+    with warnings.catch_warnings(
+        action="ignore", category=ConvergenceWarning
+    ):  # so many epochs are what was asked
         model.fit(rows.x, rows.y)
     conclude(model.score(rows.x_test, rows.y_test))
 

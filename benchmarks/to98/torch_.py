@@ -16,15 +16,22 @@ def main() -> None:
     torch.manual_seed(0)
     x, y = torch.from_numpy(rows.x), torch.from_numpy(rows.y).long()
     model = nn.Sequential(
-        nn.Linear(784, settings.hidden), nn.ReLU(), nn.Dropout(settings.dropout), nn.Linear(settings.hidden, 10)
+        nn.Linear(784, settings.hidden),
+        nn.ReLU(),
+        nn.Dropout(settings.dropout),
+        nn.Linear(settings.hidden, 10),
     )
-    optimizer = torch.optim.SGD(model.parameters(), lr=settings.lr, momentum=0.9, nesterov=True, fused=True)
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=settings.lr, momentum=0.9, nesterov=True, fused=True
+    )
     steps = settings.epochs * -(-len(x) // settings.batch_size)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     for epoch in range(1, settings.epochs + 1):
         total = torch.zeros(())
         for places in torch.randperm(len(x)).split(settings.batch_size):
-            loss = functional.cross_entropy(model(x.index_select(0, places)), y.index_select(0, places))
+            loss = functional.cross_entropy(
+                model(x.index_select(0, places)), y.index_select(0, places)
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

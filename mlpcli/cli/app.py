@@ -22,7 +22,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"default_map": {"help": False}},  # or typer imports pydantic to see that None is not True
+    context_settings={
+        "default_map": {"help": False}
+    },  # or typer imports pydantic to see that None is not True
 )
 
 
@@ -35,7 +37,10 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _mlpcli(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -43,26 +48,44 @@ def _mlpcli(
 
 @app.command()
 def train(
-    config: Annotated[Path | None, typer.Argument(help="Settings in TOML; defaults where left out.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="Settings in TOML; defaults where left out.")
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(help="digits, mnist, openml:NAME, a folder of IDX files, an .npz or a .csv."),
     ] = None,
     hidden: Annotated[int | None, typer.Option(help="Hidden units.")] = None,
-    dropout: Annotated[float | None, typer.Option(help="Probability of dropping a hidden unit.")] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Probability of dropping a hidden unit.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows in a minibatch.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="sgd, momentum or adam.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random stream.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Processor cores to use; all if not given.")] = None,
-    sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the run; runs/<data>-<time> if not given.")] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a former run in that folder.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
+    threads: Annotated[
+        int | None, typer.Option(help="Processor cores to use; all if not given.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the run; runs/<data>-<time> if not given.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a former run in that folder.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON document.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Load the data, show the plan, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Load the data, show the plan, and stop.")
+    ] = False,
 ) -> None:
     """Train a network and score it on rows it has not seen."""
     flags = {
@@ -88,28 +111,41 @@ def train(
         given = {key: value for key, value in flags.items() if value is not None}
         if resume:
             if config or out or overwrite:
-                raise ConfigError("--resume takes all of that from the run: leave out CONFIG, --out and --overwrite.")
+                raise ConfigError(
+                    "--resume takes all of that from the run: leave out CONFIG, --out and --overwrite."
+                )
             plan = planning.resume(resume, given, sets or [], lambda text: say(messages, text))
         else:
             settings = configuration.load(config, given, sets or [])
             plan = planning.prepare(settings, out, overwrite, lambda text: say(messages, text))
         if dry_run:
-            print_json(plan.document()) if as_json else show_plan(results, plan, "dry run: nothing is written")
+            print_json(plan.document()) if as_json else show_plan(
+                results, plan, "dry run: nothing is written"
+            )
             return
         show_plan(messages, plan)
-        with Screen(messages, plan.saved) as screen, Signals(lambda text: say(messages, text)) as signals:
+        with (
+            Screen(messages, plan.saved) as screen,
+            Signals(lambda text: say(messages, text)) as signals,
+        ):
             result = run.execute(plan, [screen, signals])
         print_json(result.document()) if as_json else show_result(results, result)
         if result.stopped in EXIT_CODES:
             if as_json:
-                typer.echo(f"next     {next_command(result)}", err=True)  # stdout has room for one document only
+                typer.echo(
+                    f"next     {next_command(result)}", err=True
+                )  # stdout has room for one document only
             raise typer.Exit(EXIT_CODES[result.stopped])
 
 
 @app.command("eval")
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run folder, or a model.npz.", metavar="RUN_FOLDER_OR_MODEL")],
-    data: Annotated[str | None, typer.Option(help="Rows to score; those that training held out if not given.")] = None,
+    model: Annotated[
+        Path, typer.Argument(help="A run folder, or a model.npz.", metavar="RUN_FOLDER_OR_MODEL")
+    ],
+    data: Annotated[
+        str | None, typer.Option(help="Rows to score; those that training held out if not given.")
+    ] = None,
     split: Annotated[
         Literal["train", "validation", "test"] | None,
         typer.Option(help="Which of the run's own rows; test if not given."),
@@ -117,7 +153,9 @@ def evaluate(
     min_accuracy: Annotated[
         float | None, typer.Option(help="Exit with code 1 if the accuracy, from 0 to 1, is lower.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON document.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the scores as one JSON document.")
+    ] = False,
 ) -> None:
     """Score a trained model: accuracy, loss, every class, the confusion matrix, the worst mistakes."""
     with boundary(as_json):
@@ -127,7 +165,9 @@ def evaluate(
 
         messages = console(stderr=True)
         if min_accuracy is not None and not 0 <= min_accuracy <= 1:
-            raise ConfigError(f"--min-accuracy {min_accuracy:g} is refused; it must be from 0 to 1, as 0.98 for 98 %.")
+            raise ConfigError(
+                f"--min-accuracy {min_accuracy:g} is refused; it must be from 0 to 1, as 0.98 for 98 %."
+            )
         result = scoring.evaluate(model, data, split, lambda text: say(messages, text))
         print_json(result.document()) if as_json else show_evaluation(console(), result)
         if min_accuracy is not None and result.scores.accuracy < min_accuracy:
@@ -138,18 +178,30 @@ def evaluate(
 
 @app.command()
 def gradcheck(
-    config: Annotated[Path | None, typer.Argument(help="Settings of the network to check at its size.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="Settings of the network to check at its size.")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Real rows to check on, as in train.")] = None,
     impl: Annotated[
-        Path | None, typer.Option(metavar="FILE.py", help="Check the function backward in this file, by running it.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.py", help="Check the function backward in this file, by running it."
+        ),
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that the file may take.")] = 10,
-    activation: Annotated[str | None, typer.Option(help="relu, tanh, logistic or identity.")] = None,
+    activation: Annotated[
+        str | None, typer.Option(help="relu, tanh, logistic or identity.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the cases that are checked.")] = None,
     test_itself: Annotated[
-        bool, typer.Option("--self-test", help="Put every known mistake into the backward pass, and look for it.")
+        bool,
+        typer.Option(
+            "--self-test", help="Put every known mistake into the backward pass, and look for it."
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON document.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report as one JSON document.")
+    ] = False,
 ) -> None:
     """Check gradients against true ones: this tool's own, or those of a file of yours."""
     flags = {"data.source": data, "network.activation": activation, "seed": seed}
@@ -161,7 +213,9 @@ def gradcheck(
         given = {key: value for key, value in flags.items() if value is not None}
         settings = configuration.load(config, given, [])
         if test_itself and impl:
-            raise ConfigError("--self-test checks the checker, and --impl a file: give one of them.")
+            raise ConfigError(
+                "--self-test checks the checker, and --impl a file: give one of them."
+            )
         if test_itself:
             passed = _test_itself(as_json)
         elif impl:
@@ -194,13 +248,17 @@ def _check_file(path: Path, activation: str, seed: int, timeout: float, as_json:
     return homework.passed
 
 
-def _check_network(settings: "Config", activation: str | None, tell: Callable[[str], object], as_json: bool) -> bool:
+def _check_network(
+    settings: "Config", activation: str | None, notify: Callable[[str], object], as_json: bool
+) -> bool:
     from mlpcli.commands.gradcheck import inspect_network
     from mlpcli.model.network import ACTIVATIONS
     from mlpcli.rendering.console import console
     from mlpcli.rendering.gradcheck import show_inspection
 
-    inspection = inspect_network(settings, (activation,) if activation else tuple(ACTIVATIONS), tell)
+    inspection = inspect_network(
+        settings, (activation,) if activation else tuple(ACTIVATIONS), notify
+    )
     print_json(inspection.document()) if as_json else show_inspection(console(), inspection)
     return inspection.passed
 

@@ -8,14 +8,14 @@ from typing import Any
 from mlpcli.commands.plan import SCHEMA, absolute
 from mlpcli.config import Config
 from mlpcli.datasets.dataset import Rows, all_rows
-from mlpcli.datasets.named import Tell
+from mlpcli.datasets.named import Notify
 from mlpcli.datasets.sources import load as load_dataset
 from mlpcli.datasets.sources import read
 from mlpcli.datasets.table import arranged, fingerprint
 from mlpcli.errors import DataError, ModelError
-from mlpcli.machine import cores, products_with
+from mlpcli.machine import blas_threads, cores
 from mlpcli.model.metrics import Scores, by_class
-from mlpcli.model.state import streams
+from mlpcli.model.state import Streams
 from mlpcli.storage.modelfile import Model, load
 from mlpcli.storage.runfolder import model_path
 from mlpcli.training.scoring import score_all
@@ -50,7 +50,7 @@ class Evaluation:
         }
 
 
-def evaluate(path: Path, source: str | None, split: str | None, tell: Tell) -> Evaluation:
+def evaluate(path: Path, source: str | None, split: str | None, notify: Notify) -> Evaluation:
     """Score the model on the `split` rows of its own run, or on the held-out rows of another source.
 
     Raises ModelError or DataError when the two do not fit.
@@ -58,16 +58,20 @@ def evaluate(path: Path, source: str | None, split: str | None, tell: Tell) -> E
     path = model_path(path)
     model = load(path)
     if source is None:
-        name, part, rows = _own_rows(path, model, split or "test", tell)
+        name, part, rows = _own_rows(path, model, split or "test", notify)
     elif split is None:
-        name, part, rows = _other_rows(model, source, tell)
+        name, part, rows = _other_rows(model, source, notify)
     else:
-        raise DataError("--split is for the rows of the model's own run; leave it out where --data names other rows.")
+        raise DataError(
+            "--split is for the rows of the model's own run; leave it out where --data names other rows."
+        )
     processes = cores()
-    with products_with(1):
+    with blas_threads(1):
         scores = score_all(model.network, model.scaling, rows, processes)
     if not math.isfinite(scores.loss):
-        raise DataError(f"{name}: the loss of {path} on these rows is {scores.loss}: the model or the rows are no use.")
+        raise DataError(
+            f"{name}: the loss of {path} on these rows is {scores.loss}: the model or the rows are no use."
+        )
     return Evaluation(path, model, name, part, rows, scores)
 
 
@@ -79,14 +83,18 @@ def _config(model: Model) -> Config | None:
         return None
 
 
-def _own_rows(path: Path, model: Model, split: str, tell: Tell) -> tuple[str, str, Rows]:
+def _own_rows(path: Path, model: Model, split: str, notify: Notify) -> tuple[str, str, Rows]:
     """The rows of the run that made the model, split as they were then."""
     config = _config(model)
     if not config:
-        raise ModelError(f"{path}: its header does not say what it was trained on. Name the data with --data.")
-    settings, stream = config.data, streams(config.seed).split
+        raise ModelError(
+            f"{path}: its header does not say what it was trained on. Name the data with --data."
+        )
+    settings, rng = config.data, Streams.from_seed(config.seed).split
     try:
-        data = load_dataset(settings.source, stream, **settings.model_dump(exclude={"source"}), tell=tell)
+        data = load_dataset(
+            settings.source, rng, **settings.model_dump(exclude={"source"}), notify=notify
+        )
     except DataError as error:
         raise DataError(f"{error} Or name the rows to score with --data.") from error
     if (data.sha256, data.classes) != (model.header.get("data_sha256"), model.classes):
@@ -95,16 +103,24 @@ def _own_rows(path: Path, model: Model, split: str, tell: Tell) -> tuple[str, st
             "rows have, so the rows that were held out are not known. Name the rows to score with --data."
         )
     if data.features != model.network.shape.D:
-        raise ModelError(f"{path}: takes {model.network.shape.D:,} features, and its own data has {data.features:,}.")
+        raise ModelError(
+            f"{path}: takes {model.network.shape.D:,} features, and its own data has {data.features:,}."
+        )
     own = getattr(settings, split, None)
     return own if isinstance(own, str) else settings.source, split, data.parts[split]
 
 
-def _other_rows(model: Model, source: str, tell: Tell) -> tuple[str, str, Rows]:
+def _other_rows(model: Model, source: str, notify: Notify) -> tuple[str, str, Rows]:
     """The source's own test rows, or all its rows where it has none."""
     config = _config(model)
-    table = read(source, config.data.target if config else "", tell)
+    table = read(source, config.data.target if config else "", notify)
     if not table.test and fingerprint(table) == model.header.get("data_sha256"):
-        tell("Most of these rows are those that the model was trained on: leave out --data to score the others.")
+        notify(
+            "Most of these rows are those that the model was trained on: leave out --data to score the others."
+        )
     rows = arranged(table.held_out, model.columns, model.network.shape.D, "the model")
-    return absolute(source), "test" if table.test else "all", all_rows(rows, model.classes, "the model")
+    return (
+        absolute(source),
+        "test" if table.test else "all",
+        all_rows(rows, model.classes, "the model"),
+    )

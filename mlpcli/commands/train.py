@@ -11,17 +11,24 @@ from mlpcli.commands.plan import SCHEMA, Plan, describe, description, versions
 from mlpcli.config import to_toml
 from mlpcli.datasets.dataset import Rows
 from mlpcli.errors import DivergedError
-from mlpcli.machine import blas, products_with
+from mlpcli.machine import blas, blas_threads
 from mlpcli.model.metrics import Scores
 from mlpcli.model.state import Best, TrainingState
 from mlpcli.storage.checkpoint import Checkpoint
 from mlpcli.storage.checkpoint import save as save_checkpoint
 from mlpcli.storage.modelfile import Model, save
-from mlpcli.storage.runfolder import alone, claimed, forget_former, former
+from mlpcli.storage.runfolder import alone, previous, remove_previous, reserved
 from mlpcli.storage.writing import write_text
 from mlpcli.training.events import StopReason
 from mlpcli.training.loop import new_state, train
-from mlpcli.training.observers import BestModel, Checkpoints, EarlyStopping, MetricsLog, Observer, drive
+from mlpcli.training.observers import (
+    BestModel,
+    Checkpoints,
+    EarlyStopping,
+    MetricsLog,
+    Observer,
+    drive,
+)
 from mlpcli.training.scoring import score_all
 
 
@@ -69,7 +76,7 @@ def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
     if plan.saved or plan.again:
         with alone(plan.folder):
             return _train(plan, plan.saved or _fresh(plan), observers)
-    with claimed(plan.folder, plan.named, plan.overwrite) as folder:
+    with reserved(plan.folder, plan.named, plan.overwrite) as folder:
         return _train(replace(plan, folder=folder), _fresh(plan), observers)
 
 
@@ -92,39 +99,57 @@ def _train(plan: Plan, start: Checkpoint, observers: Sequence[Observer]) -> Resu
         save_checkpoint(plan.folder, Checkpoint(state, best, about))
 
     saving = Checkpoints(save_all, settings.checkpoint_seconds)
-    own: list[Observer] = [BestModel(state.network, best), log, EarlyStopping(settings.patience, state, best), saving]
+    own: list[Observer] = [
+        BestModel(state.network, best),
+        log,
+        EarlyStopping(settings.patience, state, best),
+        saving,
+    ]
     try:
-        with products_with(1):
-            stopped = drive(train(state, plan.data, plan.config, plan.processes), [*own, *observers])
+        with blas_threads(1):
+            stopped = drive(
+                train(state, plan.data, plan.config, plan.processes), [*own, *observers]
+            )
     except (Exception, KeyboardInterrupt):
         if best.epoch:
             _finish(plan, state, best, "interrupted", began, saving.spent)
         raise
     if stopped.reason == "diverged" and not best.epoch:
-        kept = former(plan.folder)
+        kept = previous(plan.folder)
         there = f" The run that was there before is in {kept}." if kept.exists() else ""
-        raise DivergedError(f"{stopped.sentence} No epoch was finished, so no model was kept.{there}")
+        raise DivergedError(
+            f"{stopped.sentence} No epoch was finished, so no model was kept.{there}"
+        )
     result = _finish(plan, state, best, stopped.reason, began, saving.spent)
     if stopped.reason == "diverged":
-        raise DivergedError(f"{stopped.sentence} The best model, of epoch {best.epoch}, is in {plan.folder}.")
+        raise DivergedError(
+            f"{stopped.sentence} The best model, of epoch {best.epoch}, is in {plan.folder}."
+        )
     return result
 
 
-def _finish(plan: Plan, state: TrainingState, best: Best, reason: StopReason, began: float, saving: float) -> Result:
+def _finish(
+    plan: Plan, state: TrainingState, best: Best, reason: StopReason, began: float, saving: float
+) -> Result:
     """Score the best weights and write them; the model first, before the many training rows are scored."""
     if best.epoch:
         state.network.theta[:] = best.theta
 
     def scored(rows: Rows) -> Scores:
-        with products_with(1):
+        with blas_threads(1):
             return score_all(state.network, plan.data.scaling, rows, plan.cores)
 
     held_out = {"validation": scored(plan.data.validation), "test": scored(plan.data.test)}
-    save(plan.folder / "model.npz", Model(state.network, plan.data.scaling, _header(plan, best.epoch, held_out)))
+    save(
+        plan.folder / "model.npz",
+        Model(state.network, plan.data.scaling, _header(plan, best.epoch, held_out)),
+    )
     scores = {"train": scored(plan.data.train)} | held_out
-    result = Result(plan, reason, state.epoch, best.epoch, scores, time.perf_counter() - began, saving)
+    result = Result(
+        plan, reason, state.epoch, best.epoch, scores, time.perf_counter() - began, saving
+    )
     write_text(plan.folder / "result.json", json.dumps(result.document(), indent=2) + "\n")
-    forget_former(plan.folder)
+    remove_previous(plan.folder)
     return result
 
 

@@ -25,7 +25,12 @@ def load(name: str, where: str) -> Table | None:
         arrays = read_npz(folder() / f"{name}.npz")
         rows = table(where, arrays["x"], arrays["labels"])
         return rows if str(arrays["seal"]) == _seal(name, rows) else None
-    except (DataError, KeyError, RuntimeError, SystemError):  # the last of a text whose code points are none
+    except (
+        DataError,
+        KeyError,
+        RuntimeError,
+        SystemError,
+    ):  # the last of a text whose code points are none
         return None  # not there, or damaged: it will be fetched again and replaced
 
 
@@ -34,7 +39,10 @@ def store(name: str, rows: Table) -> str:
     x = rows.x.reshape(-1, *rows.image) if rows.image else rows.x
     try:
         make_folder(folder())
-        write_npz(folder() / f"{name}.npz", {"x": x, "labels": rows.labels, "seal": np.array(_seal(name, rows))})
+        write_npz(
+            folder() / f"{name}.npz",
+            {"x": x, "labels": rows.labels, "seal": np.array(_seal(name, rows))},
+        )
     except (OutputError, RuntimeError) as error:  # or there is no home to keep it in
         return f"The data set is not kept for the next time: {error}"
     return ""

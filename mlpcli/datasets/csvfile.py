@@ -56,11 +56,15 @@ def _check_text(path: Path) -> None:
         must_fit(path, length // BYTES_PER_CELL * 8)
         for line, text in enumerate(file, start=1):
             if b"\0" in text:
-                raise DataError(f"{path}: line {line:,} has a NUL byte: this is not UTF-8 text. Save it as UTF-8.")
+                raise DataError(
+                    f"{path}: line {line:,} has a NUL byte: this is not UTF-8 text. Save it as UTF-8."
+                )
             try:
                 text.decode("utf-8")
             except UnicodeDecodeError as error:
-                raise DataError(f"{path}: line {line:,} is not UTF-8 ({error.reason}). Save it as UTF-8.") from error
+                raise DataError(
+                    f"{path}: line {line:,} is not UTF-8 ({error.reason}). Save it as UTF-8."
+                ) from error
 
 
 def _layout(path: Path, target: str) -> Layout:
@@ -74,7 +78,9 @@ def _layout(path: Path, target: str) -> Layout:
         raise DataError(f"{path}: is empty.")
     (end, first), second = rows[0], rows[1][1] if len(rows) > 1 else []
     if len(first) < 2:
-        raise DataError(f"{path}: has one column only; it needs features and a label, separated by , ; or tab.")
+        raise DataError(
+            f"{path}: has one column only; it needs features and a label, separated by , ; or tab."
+        )
     column = _target_column(path, first, target)
     header = bool(target) or _is_header(first, second, column)
     if header and not second:
@@ -90,7 +96,9 @@ def _rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[in
     try:
         yield from ((reader.line_num, row) for row in reader if row)
     except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num:,} cannot be read as CSV ({error}).") from error
+        raise DataError(
+            f"{path}: line {reader.line_num:,} cannot be read as CSV ({error})."
+        ) from error
 
 
 def _emptied(lines: Iterable[str], delimiter: str) -> Iterator[str]:
@@ -104,7 +112,9 @@ def _target_column(path: Path, first: list[str], target: str) -> int:
         return len(names) - 1
     if target not in names:
         known = shortened(tuple(names))
-        raise DataError(f"{path}: has no column named {target!r} (data.target); its first line is {known}.")
+        raise DataError(
+            f"{path}: has no column named {target!r} (data.target); its first line is {known}."
+        )
     return names.index(target)
 
 
@@ -141,7 +151,9 @@ def _parse(path: Path, layout: Layout) -> tuple[Floats, list[str]]:
                 quotechar='"',
                 comments=None,
                 ndmin=2,
-                converters={layout.column: lambda cell: places.setdefault(cell.strip(), len(places))},
+                converters={
+                    layout.column: lambda cell: places.setdefault(cell.strip(), len(places))
+                },
             )
     except ValueError as error:
         raise _fault(path, layout, str(error)) from error
@@ -156,10 +168,14 @@ def _fault(path: Path, layout: Layout, otherwise: str, bad: int = 1) -> DataErro
         for line, row in _rows(path, file, layout.delimiter):
             where = f"{path}: line {line:,}"
             if len(row) != layout.width:
-                return DataError(f"{where} has {len(row):,} cells, and the first line has {layout.width:,}.")
+                return DataError(
+                    f"{where} has {len(row):,} cells, and the first line has {layout.width:,}."
+                )
             for k, cell in enumerate(row if line > layout.skipped else []):
                 if not cell.strip():
-                    return DataError(f"{where} has nothing in {_named(layout, k)}. Fill in or remove such rows.")
+                    return DataError(
+                        f"{where} has nothing in {_named(layout, k)}. Fill in or remove such rows."
+                    )
                 if k != layout.column and not _is_number(cell):
                     return DataError(
                         f"{where} has {cell!r} in {_named(layout, k)}, where a number is needed. If that is the label, "
@@ -167,7 +183,9 @@ def _fault(path: Path, layout: Layout, otherwise: str, bad: int = 1) -> DataErro
                     )
                 if k != layout.column and not np.isfinite(float(cell)):
                     many = f" It is the first of {bad:,} such cells." if bad > 1 else ""
-                    return DataError(f"{where} has {cell!r} in {_named(layout, k)}. Fill in or remove such rows.{many}")
+                    return DataError(
+                        f"{where} has {cell!r} in {_named(layout, k)}. Fill in or remove such rows.{many}"
+                    )
     return DataError(f"{path}: cannot be read as a table of numbers ({otherwise}).")
 
 

@@ -59,7 +59,7 @@ class Dataset:
         return sum(map(len, self.parts.values()))
 
 
-class Feed:
+class BatchLoader:
     """Gathers minibatches: raw rows into a buffer of their own type, scaled into the network's x."""
 
     def __init__(self, rows: Rows, scaling: Scaling, B: int) -> None:
@@ -75,7 +75,7 @@ class Feed:
         self.scaling.apply(raw, x)
         return self.rows.labels[index]
 
-    def used(self, n: int) -> slice:
+    def active_columns(self, n: int) -> slice:
         """The columns from the first to the last that hold more than zeros in the n rows just filled.
 
         Looked for in large images alone, which have blank borders; elsewhere they are all columns.

@@ -37,7 +37,9 @@ def _read_part(folder: Path, part: str) -> Table | None:
         return None
     labels = _find(folder, part, "labels", 1)
     if labels is None:
-        raise DataError(f"{folder}: has {images.name}, but not the labels {part}-labels-idx1-ubyte that go with it.")
+        raise DataError(
+            f"{folder}: has {images.name}, but not the labels {part}-labels-idx1-ubyte that go with it."
+        )
     return table(str(images), read_idx(images), read_idx(labels))
 
 
@@ -57,7 +59,9 @@ def read_idx(path: Path) -> Raw:
             with gzip.open(file) as stream:
                 return _read_array(path, stream, length * MOST_DEFLATE)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise DataError(f"{path}: is not a whole gzip file ({error}). Fetch it again.") from error
+            raise DataError(
+                f"{path}: is not a whole gzip file ({error}). Fetch it again."
+            ) from error
 
 
 def _read_array(path: Path, stream: IO[bytes] | gzip.GzipFile, at_most: int) -> Raw:
@@ -65,17 +69,23 @@ def _read_array(path: Path, stream: IO[bytes] | gzip.GzipFile, at_most: int) -> 
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] not in (1, 2, 3):
         begin = magic.hex(" ") or "nothing"
-        raise DataError(f"{path}: is not an IDX file of one to three dimensions: it begins with {begin}.")
+        raise DataError(
+            f"{path}: is not an IDX file of one to three dimensions: it begins with {begin}."
+        )
     header = stream.read(4 * magic[3])
     if len(header) < 4 * magic[3]:
         raise DataError(f"{path}: ends within its header: the file is truncated.")
     shape = struct.unpack(f">{magic[3]}I", header)
     if 0 in shape:
-        raise DataError(f"{path}: holds nothing: by its header it is {' × '.join(map(str, shape))}.")
+        raise DataError(
+            f"{path}: holds nothing: by its header it is {' × '.join(map(str, shape))}."
+        )
     dtype = np.dtype(TYPES[magic[2]])
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes > at_most:
-        raise DataError(f"{path}: claims {size(nbytes)} of data, more than the file can hold: it is truncated.")
+        raise DataError(
+            f"{path}: claims {size(nbytes)} of data, more than the file can hold: it is truncated."
+        )
     must_fit(path, nbytes)
     array = np.empty(math.prod(shape), dtype)
     read_exactly(stream, array, path)

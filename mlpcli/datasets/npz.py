@@ -21,5 +21,7 @@ def _part(path: Path, arrays: dict[str, Raw], x: str, y: str) -> Table:
     for name in (x, y):
         if name not in arrays:
             held = ", ".join(sorted(arrays)) or "nothing"
-            raise DataError(f"{path}: has no array {name!r}; it holds {held}. Save features as {x} and labels as {y}.")
+            raise DataError(
+                f"{path}: has no array {name!r}; it holds {held}. Save features as {x} and labels as {y}."
+            )
     return table(f"{path} ({x}, {y})", arrays[x], arrays[y])

@@ -7,7 +7,7 @@ from mlpcli.errors import DataError
 
 
 def split(
-    labels: Labels, classes: tuple[str, ...], fractions: list[float], stream: np.random.Generator
+    labels: Labels, classes: tuple[str, ...], fractions: list[float], rng: np.random.Generator
 ) -> tuple[Index, list[Index]]:
     """The training rows, and one set of rows for each fraction; every row is in exactly one of them.
 
@@ -19,7 +19,7 @@ def split(
     counts = np.bincount(labels, minlength=len(classes))
     of_class = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
     for name, rows in zip(classes, of_class, strict=True):
-        rest = stream.permutation(rows)
+        rest = rng.permutation(rows)
         for part, fraction in zip(parts, fractions, strict=True):
             count = max(1, round(fraction * len(rows)))
             part.append(rest[:count])

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from mlpcli.arrays import SWEEP, Labels, Raw, chunks
 from mlpcli.errors import DataError
 
-SMALLEST_IMAGE = 16  # pixels a side: below this a square number of features is taken for a coincidence
+SMALLEST_IMAGE = (
+    16  # pixels a side: below this a square number of features is taken for a coincidence
+)
 LARGEST = np.finfo(np.float32).max
 LARGEST_LABEL = np.float64(2**53)  # below it a float64 is exact
 
@@ -45,7 +47,9 @@ def table(where: str, x: Raw, labels: NDArray[Any]) -> Table:
         _check_finite(where, x)
     labels = _checked_labels(where, labels)
     if len(labels) != len(x):
-        raise DataError(f"{where}: has {len(x):,} rows of features and {len(labels):,} labels; each row needs one.")
+        raise DataError(
+            f"{where}: has {len(x):,} rows of features and {len(labels):,} labels; each row needs one."
+        )
     dtype = np.dtype(np.float64) if x.dtype.itemsize > 8 else x.dtype.newbyteorder("=")
     return Table(where, np.ascontiguousarray(x, dtype), labels, image or _square(x))
 
@@ -76,7 +80,9 @@ def classes_of(rows: Table) -> tuple[str, ...]:
     """The names of the classes, in numerical order for numbers, else in alphabetical order."""
     names = [str(name) for name in np.unique(rows.labels)]
     if len(names) < 2:
-        raise DataError(f"{rows.where}: has one class only ({names[0]!r}); a classifier needs at least two.")
+        raise DataError(
+            f"{rows.where}: has one class only ({names[0]!r}); a classifier needs at least two."
+        )
     try:
         return tuple(sorted(names, key=int))
     except ValueError:
@@ -91,7 +97,9 @@ def shortened(names: tuple[str, ...], most: int = 10) -> str:
 def fingerprint(*tables: Table | None) -> str:
     """SHA-256 of all that is learnt from or scored on: features, labels and test rows of the tables."""
     digest = hashlib.sha256()
-    for role, part in (each for rows in tables if rows for each in (("rows", rows), ("test", rows.test))):
+    for role, part in (
+        each for rows in tables if rows for each in (("rows", rows), ("test", rows.test))
+    ):
         if part:
             labels = np.char.encode(part.labels.astype(np.str_), "utf-8")
             for array in (part.x, labels):
@@ -135,7 +143,9 @@ def _check_features(where: str, x: Raw) -> None:
         )
     if 0 in x.shape:
         width = math.prod(x.shape[1:])
-        raise DataError(f"{where}: has {len(x):,} rows and {width:,} features; both must be at least 1.")
+        raise DataError(
+            f"{where}: has {len(x):,} rows and {width:,} features; both must be at least 1."
+        )
     if x.dtype.kind not in "buif":
         raise DataError(f"{where}: features are of type {x.dtype}; they must be real numbers.")
 
@@ -159,13 +169,17 @@ def _checked_labels(where: str, labels: NDArray[Any]) -> NDArray[Any]:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        raise DataError(f"{where}: labels have {labels.ndim} dimensions; there must be one label a row.")
+        raise DataError(
+            f"{where}: labels have {labels.ndim} dimensions; there must be one label a row."
+        )
     if labels.dtype.kind in "SU":
         return _texts(where, labels)
     if labels.dtype.kind in "bui":
         return labels.astype(np.uint64 if labels.dtype.str[1:] == "u8" else np.int64)
     if labels.dtype.kind != "f":
-        raise DataError(f"{where}: labels are of type {labels.dtype}; they must be integers or strings.")
+        raise DataError(
+            f"{where}: labels are of type {labels.dtype}; they must be integers or strings."
+        )
     whole = np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) < LARGEST_LABEL)
     if not whole.all():
         row = int(np.argmin(whole))
@@ -182,7 +196,9 @@ def _texts(where: str, labels: NDArray[Any]) -> NDArray[np.str_]:
             return np.char.decode(labels, "utf-8")
         np.char.encode(labels, "utf-8")
     except (UnicodeError, SystemError) as error:
-        raise DataError(f"{where}: a label is not Unicode text. Save labels as UTF-8 or as whole numbers.") from error
+        raise DataError(
+            f"{where}: a label is not Unicode text. Save labels as UTF-8 or as whole numbers."
+        ) from error
     return labels.astype(labels.dtype.newbyteorder("="))
 
 

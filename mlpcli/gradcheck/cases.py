@@ -77,7 +77,9 @@ def small_case(
     the logits are of a size that the plain exp cannot bear.
     """
     for attempt in count():
-        case = _drawn(name, activation, np.random.default_rng([seed, attempt]), dropout, input_dropout, l2)
+        case = _drawn(
+            name, activation, np.random.default_rng([seed, attempt]), dropout, input_dropout, l2
+        )
         if at_kink:
             case.W1[:, 0], case.b1[0] = 0, 0
         if overflow:
@@ -91,18 +93,24 @@ def small_case(
 
 
 def _drawn(
-    name: str, activation: str, stream: np.random.Generator, dropout: float, input_dropout: float, l2: float
+    name: str,
+    activation: str,
+    rng: np.random.Generator,
+    dropout: float,
+    input_dropout: float,
+    l2: float,
 ) -> Case:
     D, H, K = SHAPE
-    x = _exact(stream.normal(size=(B, D)))
+    x = _exact(rng.normal(size=(B, D)))
     if input_dropout:
-        x = _exact(x * Masks((B, D), input_dropout, np.float64).draw(stream, B))
-    r = _exact(Masks((B, H), dropout, np.float64).draw(stream, B)) if dropout else np.ones((B, H))
+        x = _exact(x * Masks((B, D), input_dropout, np.float64).draw(rng, B))
+    r = _exact(Masks((B, H), dropout, np.float64).draw(rng, B)) if dropout else np.ones((B, H))
     weights = [
-        stream.normal(scale=scale, size=size) for size, scale in (((D, H), 0.5), (H, 0.5), ((H, K), 0.5), (K, 0.5))
+        rng.normal(scale=scale, size=size)
+        for size, scale in (((D, H), 0.5), (H, 0.5), ((H, K), 0.5), (K, 0.5))
     ]
     W1, b1, W2, b2 = map(_exact, weights)
-    labels = stream.permutation(np.arange(B) % K)
+    labels = rng.permutation(np.arange(B) % K)
     return Case(name, activation, x, labels, r, W1, b1, W2, b2, l2)
 
 
@@ -125,5 +133,10 @@ def network_of(case: Case, dtype: DTypeLike = np.float64) -> Network:
     """The case's weights as a network of that type."""
     D, H = case.W1.shape
     network = Network(Shape(D, H, len(case.b2)), case.activation, dtype)
-    network.W1[...], network.b1[...], network.W2[...], network.b2[...] = case.W1, case.b1, case.W2, case.b2
+    network.W1[...], network.b1[...], network.W2[...], network.b2[...] = (
+        case.W1,
+        case.b1,
+        case.W2,
+        case.b2,
+    )
     return network

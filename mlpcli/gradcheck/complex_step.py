@@ -54,7 +54,9 @@ class Case:
     W2: Floats
     b2: Floats
     l2: float = 0.0
-    active: NDArray[np.bool_] | None = None  # ReLU's active set, where rounding must not choose it anew
+    active: NDArray[np.bool_] | None = (
+        None  # ReLU's active set, where rounding must not choose it anew
+    )
 
     @cached_property
     def a(self) -> Floats:
@@ -80,7 +82,11 @@ def loss(case: Case, **changed: Array) -> Array:
     a = changed.get("a", case.x @ W1 + b1[..., None, :])
     z = changed.get("z", (phi(case, a) * case.r) @ W2 + b2[..., None, :])
     top = z.real.max(axis=-1, keepdims=True)
-    losses = np.log(np.exp(z - top).sum(axis=-1)) + top[..., 0] - z[..., np.arange(len(case.x)), case.labels]
+    losses = (
+        np.log(np.exp(z - top).sum(axis=-1))
+        + top[..., 0]
+        - z[..., np.arange(len(case.x)), case.labels]
+    )
     decay = case.l2 / 2 * ((W1**2).sum(axis=(-2, -1)) + (W2**2).sum(axis=(-2, -1)))
     result: Array = losses.mean(axis=-1) + decay
     return result
@@ -112,7 +118,9 @@ def sizes(case: Case, upstream: dict[str, Floats] | None = None) -> dict[str, Fl
     of_z = of_h @ np.abs(case.W2) + np.abs(case.b2)
     p = softmax(case.z)
     y = one_hot(case)
-    z = np.maximum((y + p * (1 + of_z.max(axis=1, keepdims=True))) / len(p), np.abs(given.get("z", 0.0)))
+    z = np.maximum(
+        (y + p * (1 + of_z.max(axis=1, keepdims=True))) / len(p), np.abs(given.get("z", 0.0))
+    )
     a = np.maximum((z @ np.abs(case.W2).T) * case.r * (1 + of_a), np.abs(given.get("a", 0.0)))
     decay = {"W1": case.l2 * np.abs(case.W1), "W2": case.l2 * np.abs(case.W2)}
     return {

@@ -71,7 +71,9 @@ class Pass:
         return self.case.r[::-1, ::-1]
 
 
-Step: TypeAlias = Callable[[Pass, Floats, Floats], Floats]  # (pass, ∂z, ∂a) -> the equation's gradient
+Step: TypeAlias = Callable[
+    [Pass, Floats, Floats], Floats
+]  # (pass, ∂z, ∂a) -> the equation's gradient
 
 RIGHT: dict[str, Step] = {
     "z": lambda f, dz, da: (f.p - f.y) / f.B,

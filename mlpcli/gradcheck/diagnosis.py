@@ -85,7 +85,11 @@ def _matches(name: str, e: Evidence) -> Iterator[tuple[str, tuple[Mistake, str]]
 
 def upstream_of(name: str, given: dict[str, Floats], case: Case) -> dict[str, Floats]:
     """The gradients that the equation is made from, those that were given and have the right shape."""
-    return {n: given[n] for n in UPSTREAM[name] if n in given and given[n].shape == getattr(case, n).shape}
+    return {
+        n: given[n]
+        for n in UPSTREAM[name]
+        if n in given and given[n].shape == getattr(case, n).shape
+    }
 
 
 def _suspects(name: str, given: dict[str, Floats]) -> Iterator[tuple[Mistake, str]]:
@@ -97,15 +101,25 @@ def _suspects(name: str, given: dict[str, Floats]) -> Iterator[tuple[Mistake, st
         places.append(upstream)
     for at in places:
         for mistake in CATALOGUE:
-            if mistake.changes(at) and (at == name or mistake.id != "transposed") and mistake is not FRESH_MASK:
+            if (
+                mistake.changes(at)
+                and (at == name or mistake.id != "transposed")
+                and mistake is not FRESH_MASK
+            ):
                 yield mistake, at
 
 
-def value(f: Pass, name: str, given: dict[str, Floats], mistake: Mistake | None = None, at: str = "") -> Floats:
+def value(
+    f: Pass, name: str, given: dict[str, Floats], mistake: Mistake | None = None, at: str = ""
+) -> Floats:
     """The equation's gradient from the upstream ones given; what is not given is derived, with the mistake `at`."""
 
     def step(which: str, dz: Floats, da: Floats) -> Floats:
-        return given[which] if which in given else derive(f, which, dz, da, mistake if which == at else None)
+        return (
+            given[which]
+            if which in given
+            else derive(f, which, dz, da, mistake if which == at else None)
+        )
 
     nothing = np.zeros(0)
     dz = nothing if name == "z" or "a" in given else step("z", nothing, nothing)
@@ -149,7 +163,9 @@ def _moved_rows(e: Evidence) -> str:
     """A sentence where each row is right, but some in another row's place."""
     if e.value.ndim == 1:
         return ""
-    right = np.array([np.all(np.abs(row - e.expected) <= e.tolerance * e.size.max(), axis=1) for row in e.value])
+    right = np.array(
+        [np.all(np.abs(row - e.expected) <= e.tolerance * e.size.max(), axis=1) for row in e.value]
+    )
     moved = np.flatnonzero(~right.diagonal())
     if not moved.size or not right.any(axis=1).all():
         return ""
@@ -170,7 +186,14 @@ def _where(name: str, case: Case, error: NDArray[np.bool_]) -> str:
 
 
 def _within(places: dict[str, NDArray[np.bool_]], error: NDArray[np.bool_]) -> str:
-    return next((words for words, place in places.items() if not place.all() and not (error & ~place).any()), "")
+    return next(
+        (
+            words
+            for words, place in places.items()
+            if not place.all() and not (error & ~place).any()
+        ),
+        "",
+    )
 
 
 def _in_few_lines(error: NDArray[np.bool_]) -> str:

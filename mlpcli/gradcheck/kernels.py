@@ -32,7 +32,9 @@ from mlpcli.model.network import (
 
 TINY = 1e-30  # above 0 in either precision
 MISLED = "∂{} ({}) is wrong, though its own line is right: the forward pass, or what backward hands to it, is not."
-OTHER_LOSS = "∂z (3.2) is wrong: the loss that training reports is not the one that is differentiated."
+OTHER_LOSS = (
+    "∂z (3.2) is wrong: the loss that training reports is not the one that is differentiated."
+)
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,25 @@ def check_network(case: Case, dtype: str) -> Check:
     return _check(run, truth_of(run.case))
 
 
-def check_along(case: Case, dtype: str, stream: np.random.Generator, directions: int = 2) -> Check:
+def check_along(case: Case, dtype: str, rng: np.random.Generator, directions: int = 2) -> Check:
     """Check network.py at any size: each gradient's slope along random directions, one forward pass each.
 
     Where one is wrong, it is looked at entry by entry, beside the derivation's own gradients.
     """
     run = _run(case, dtype)
-    errors = {name: _error_along(name, run, stream, directions) for name in EQUATIONS}
+    errors = {name: _error_along(name, run, rng, directions) for name in EQUATIONS}
     if max(errors.values()) > TOLERANCE[dtype] or not _reports_the_loss(run):
         check = _check(run, derived(Pass(run.case)))
         if check.passed:
-            raise CheckError(f"the checker contradicts itself on the case {case.name!r}: no gradient is judged by it.")
+            raise CheckError(
+                f"the checker contradicts itself on the case {case.name!r}: no gradient is judged by it."
+            )
         return check
     shapes = {name: gradient.shape for name, gradient in run.gradients.items()}
-    rows = [Equation(name, True, True, False, errors[name], None, math.prod(s), s) for name, s in shapes.items()]
+    rows = [
+        Equation(name, True, True, False, errors[name], None, math.prod(s), s)
+        for name, s in shapes.items()
+    ]
     return Check(case.name, case.activation, dtype, tuple(rows), coverage(case))
 
 
@@ -91,7 +98,10 @@ def check_along(case: Case, dtype: str, stream: np.random.Generator, directions:
 def _run(case: Case, dtype: str) -> Run:
     """Run network.py's forward and backward pass; the case comes back with ReLU's active set as that pass had it."""
     network = network_of(case, dtype)
-    ws, grad = workspace(network.shape, len(case.x), dtype), gradient(network.shape, len(case.x), dtype)
+    ws, grad = (
+        workspace(network.shape, len(case.x), dtype),
+        gradient(network.shape, len(case.x), dtype),
+    )
     for buffer in (*vars(ws).values(), *vars(grad).values()):  # so that nothing stale looks right
         if buffer.dtype == dtype:
             buffer.fill(np.nan)
@@ -114,7 +124,9 @@ def _frozen(case: Case, active: NDArray[np.bool_], tolerance: float) -> Case:
 def _read(grad: Gradient) -> dict[str, Floats]:
     """The six gradients in the buffers, as float64 copies."""
     buffers = (grad.dz, grad.dW2, grad.db2, grad.da, grad.dW1, grad.db1)
-    return {name: buffer.astype(np.float64) for name, buffer in zip(EQUATIONS, buffers, strict=True)}
+    return {
+        name: buffer.astype(np.float64) for name, buffer in zip(EQUATIONS, buffers, strict=True)
+    }
 
 
 @QUIET
@@ -127,8 +139,12 @@ def _check(run: Run, truth: dict[str, Floats]) -> Check:
     for name, one, whole in zip(EQUATIONS, alone, together, strict=True):
         rows[name] = _blamed(one, whole, all(rows[up].passed for up in UPSTREAM[name]))
     if not _reports_the_loss(run):
-        rows["z"] = replace(rows["z"], passed=False, diagnosis=rows["z"].diagnosis or Diagnosis((), OTHER_LOSS))
-    return Check(run.case.name, run.case.activation, run.dtype, tuple(rows.values()), coverage(run.case))
+        rows["z"] = replace(
+            rows["z"], passed=False, diagnosis=rows["z"].diagnosis or Diagnosis((), OTHER_LOSS)
+        )
+    return Check(
+        run.case.name, run.case.activation, run.dtype, tuple(rows.values()), coverage(run.case)
+    )
 
 
 def _blamed(alone: Equation, whole: Equation, sound: bool) -> Equation:
@@ -138,7 +154,13 @@ def _blamed(alone: Equation, whole: Equation, sound: bool) -> Equation:
     if not sound:
         return replace(whole, passed=True, inherits=True, diagnosis=None)
     named = whole.diagnosis is not None and whole.diagnosis.ids
-    return whole if named else replace(whole, diagnosis=Diagnosis((), MISLED.format(whole.name, HOMEWORK[whole.name])))
+    return (
+        whole
+        if named
+        else replace(
+            whole, diagnosis=Diagnosis((), MISLED.format(whole.name, HOMEWORK[whole.name]))
+        )
+    )
 
 
 def _fed(run: Run, truth: dict[str, Floats]) -> dict[str, Floats]:
@@ -171,9 +193,9 @@ def _reports_the_loss(run: Run) -> bool:
 
 
 @QUIET
-def _error_along(name: str, run: Run, stream: np.random.Generator, directions: int) -> float:
+def _error_along(name: str, run: Run, rng: np.random.Generator, directions: int) -> float:
     """The largest error of a gradient's slope along random directions, relative to the size of its terms."""
     g, size = run.gradients[name], np.linalg.norm(sizes(run.case)[name])
-    signs = [stream.choice([-1.0, 1.0], g.shape) for _ in range(directions)]
+    signs = [rng.choice([-1.0, 1.0], g.shape) for _ in range(directions)]
     errors = [abs(float(np.vdot(g, v)) - slope_along(run.case, name, v)) / size for v in signs]
     return max(float(error) if np.isfinite(error) else 1.0 for error in errors)

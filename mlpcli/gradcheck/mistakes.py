@@ -6,10 +6,21 @@ import numpy as np
 
 from mlpcli.arrays import Floats
 from mlpcli.gradcheck.complex_step import EQUATIONS, softmax
-from mlpcli.gradcheck.derivation import DECAYED, RIGHT, SLOPES, THROUGH_OUTPUT, Mistake, Pass, Step, weight_decay
+from mlpcli.gradcheck.derivation import (
+    DECAYED,
+    RIGHT,
+    SLOPES,
+    THROUGH_OUTPUT,
+    Mistake,
+    Pass,
+    Step,
+    weight_decay,
+)
 
 
-def _everywhere(change: Callable[[Pass, Floats], Floats], names: tuple[str, ...] = EQUATIONS) -> dict[str, Step]:
+def _everywhere(
+    change: Callable[[Pass, Floats], Floats], names: tuple[str, ...] = EQUATIONS
+) -> dict[str, Step]:
     """The same change made to the right step, whichever equation it is."""
 
     def changed(right: Step) -> Step:
@@ -176,7 +187,12 @@ CATALOGUE = (
         decay=lambda case, name: np.transpose(weight_decay(case, name)),
     ),
     *(
-        Mistake("one-row-only", f"only the {which} row is in it, where the whole batch belongs", formula, steps)
+        Mistake(
+            "one-row-only",
+            f"only the {which} row is in it, where the whole batch belongs",
+            formula,
+            steps,
+        )
         for which, row in (("last", slice(-1, None)), ("first", slice(0, 1)))
         for formula, steps in (
             (f"the {which} row's part of the mean", _of_row(row)),

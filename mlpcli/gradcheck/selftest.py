@@ -40,11 +40,15 @@ def _trials(activation: str) -> Iterator[Trial]:
     tried: dict[str, list[Trial]] = {}
     for mistake in _distinct():
         for at in filter(mistake.changes, EQUATIONS):
-            samples = [_sample(case, truth, mistake, at) for case, truth in zip(cases, truths, strict=True)]
+            samples = [
+                _sample(case, truth, mistake, at) for case, truth in zip(cases, truths, strict=True)
+            ]
             tried.setdefault(mistake.id, []).append(_try(activation, mistake, samples))
     for id, trials in tried.items():
         real = [trial for trial in trials if not trial.idle]
-        yield Trial(activation, id, not real, all(t.caught for t in real), all(t.named for t in real))
+        yield Trial(
+            activation, id, not real, all(t.caught for t in real), all(t.named for t in real)
+        )
 
 
 def _distinct() -> Iterator[Mistake]:
@@ -73,6 +77,7 @@ def _try(activation: str, mistake: Mistake, samples: list[Sample]) -> Trial:
 def _same(s: Sample) -> bool:
     """Whether the mistake left every number as it was, to rounding."""
     return all(
-        s.given[n].shape == s.truth[n].shape and np.allclose(s.given[n], s.truth[n], rtol=1e-12, atol=1e-15)
+        s.given[n].shape == s.truth[n].shape
+        and np.allclose(s.given[n], s.truth[n], rtol=1e-12, atol=1e-15)
         for n in EQUATIONS
     )

@@ -30,7 +30,9 @@ from mlpcli.storage.writing import write_npz
 CALLS = 2  # of each case, to see whether the same arguments give the same gradients
 ARGUMENTS = ("x", "y", "r", "W1", "b1", "W2", "b2")
 FRAMES = 5  # lines of a traceback that are shown, the innermost
-NEARLY = re.compile(r"(d|∂|grad_?|delta_?)?_?(z|a|W1|b1|W2|b2)(_?grad)?", re.IGNORECASE)  # names that miss by a little
+NEARLY = re.compile(
+    r"(d|∂|grad_?|delta_?)?_?(z|a|W1|b1|W2|b2)(_?grad)?", re.IGNORECASE
+)  # names that miss by a little
 PRECISIONS = ("float32", "float64")
 
 Answers = list[list[dict[str, Raw]]]  # by case and call
@@ -49,7 +51,9 @@ def ask(path: Path, cases: list[Case], timeout: float) -> Answers:
         write_npz(question, packed(cases))
         code = _run(path, question, answer, timeout)
         if not answer.exists():
-            raise CheckError(f"{path}: did not answer: it ended the process by itself (exit code {code}).")
+            raise CheckError(
+                f"{path}: did not answer: it ended the process by itself (exit code {code})."
+            )
         arrays = read_npz(answer)
     status = json.loads(arrays.pop("status").tobytes())
     if status:
@@ -109,7 +113,9 @@ def _answer(path: Path, question: Path) -> dict[str, Raw]:
             given = {name: arrays[f"{case}/{name}"] for name in ARGUMENTS}
             copies = {name: value.copy() for name, value in given.items()}
             by_name = names.issuperset(ARGUMENTS)  # in whatever order
-            returned = backward(**copies, **extra) if by_name else backward(*copies.values(), **extra)
+            returned = (
+                backward(**copies, **extra) if by_name else backward(*copies.values(), **extra)
+            )
             for name, value in _checked(returned, given).items():
                 answers[f"{case}/{call}/{name}"] = value
     return answers
@@ -126,10 +132,14 @@ def _load(path: Path) -> Callable[..., Any]:
 def _checked(returned: object, given: dict[str, Raw]) -> dict[str, Raw]:
     """The gradients by name; raises CheckError for what is none."""
     if returned is None:
-        raise CheckError("backward returned None. Is a return missing? It must return a dict of gradients.")
+        raise CheckError(
+            "backward returned None. Is a return missing? It must return a dict of gradients."
+        )
     if not isinstance(returned, dict):
         kind = type(returned).__name__
-        raise CheckError(f"backward returned a {kind}, and must return a dict such as {{'W1': …, 'b1': …}}.")
+        raise CheckError(
+            f"backward returned a {kind}, and must return a dict such as {{'W1': …, 'b1': …}}."
+        )
     for key in returned:
         meant = NEARLY.fullmatch(str(key))
         if meant and key not in EQUATIONS:
@@ -138,7 +148,9 @@ def _checked(returned: object, given: dict[str, Raw]) -> dict[str, Raw]:
             )
     known = {name: returned[name] for name in EQUATIONS if name in returned}
     if not known:
-        raise CheckError(f"backward returned none of {', '.join(EQUATIONS)}; it returned {list(returned)}.")
+        raise CheckError(
+            f"backward returned none of {', '.join(EQUATIONS)}; it returned {list(returned)}."
+        )
     a, z = given["r"].shape, (len(given["x"]), len(given["b2"]))
     shapes = {name: given[name].shape for name in ("W1", "b1", "W2", "b2")} | {"a": a, "z": z}
     return {name: _gradient(name, value, shapes[name]) for name, value in known.items()}
@@ -146,17 +158,25 @@ def _checked(returned: object, given: dict[str, Raw]) -> dict[str, Raw]:
 
 def _gradient(name: str, value: object, shape: tuple[int, ...]) -> Floats:
     if value is None:
-        raise CheckError(f"backward returned None for {name!r}. Leave out what you have not derived.")
+        raise CheckError(
+            f"backward returned None for {name!r}. Leave out what you have not derived."
+        )
     try:
         array = np.array(value)  # a copy: the file may use its buffers again
     except (TypeError, ValueError) as error:
         raise CheckError(f"∂{name} is no array of numbers: {error}.") from error
     if array.dtype.name not in PRECISIONS:
-        raise CheckError(f"∂{name} is of type {array.dtype}; only float32 and float64 can be checked.")
+        raise CheckError(
+            f"∂{name} is of type {array.dtype}; only float32 and float64 can be checked."
+        )
     if array.shape not in (shape, shape[::-1]):
-        raise CheckError(f"∂{name} has the shape {array.shape}, and must have {shape}, that of {name} itself.")
+        raise CheckError(
+            f"∂{name} has the shape {array.shape}, and must have {shape}, that of {name} itself."
+        )
     if bad := int(np.count_nonzero(~np.isfinite(array))):
-        raise CheckError(f"∂{name} is not finite (NaN or infinite) in {bad:,} of {array.size:,} entries.")
+        raise CheckError(
+            f"∂{name} is not finite (NaN or infinite) in {bad:,} of {array.size:,} entries."
+        )
     return array
 
 
@@ -167,19 +187,27 @@ def _told(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename == str(path) and error.lineno:
         return f"is not Python: line {error.lineno}: {error.msg}."
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-    lines = "".join(f"\n  line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames[-FRAMES:])
+    lines = "".join(
+        f"\n  line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames[-FRAMES:]
+    )
     return f"stopped with {''.join(traceback.format_exception_only(error)).strip()}{lines}"
 
 
 def main(path: str, question: str, answer: str, timeout: str) -> None:
     """The child process: write the gradients, or a sentence that says why there are none."""
-    signal.setitimer(signal.ITIMER_REAL, float(timeout) + 1)  # ends it, should nobody be left to do so
+    signal.setitimer(
+        signal.ITIMER_REAL, float(timeout) + 1
+    )  # ends it, should nobody be left to do so
     status, arrays = "", {}
     try:
         arrays = _answer(Path(path), Path(question))
-    except BaseException as error:  # SystemExit and KeyboardInterrupt too: all of it is the file's own doing
+    except (
+        BaseException
+    ) as error:  # SystemExit and KeyboardInterrupt too: all of it is the file's own doing
         status = _told(Path(path), error)
-    write_npz(Path(answer), arrays | {"status": np.frombuffer(json.dumps(status).encode(), np.uint8)})
+    write_npz(
+        Path(answer), arrays | {"status": np.frombuffer(json.dumps(status).encode(), np.uint8)}
+    )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,12 @@ from mlpcli.gradcheck.derivation import Pass
 from mlpcli.gradcheck.diagnosis import SINGLE, Diagnosis, Evidence, diagnose, upstream_of, value
 
 TOLERANCE = {"float64": 1e-14, "float32": SINGLE}  # of a gradient's size: see truth.sizes
-FLOOR = 1e-6  # of an equation's largest size: what an entry whose terms are all 0 is measured against
-QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a wrong gradient may be as large as it likes
+FLOOR = (
+    1e-6  # of an equation's largest size: what an entry whose terms are all 0 is measured against
+)
+QUIET = np.errstate(
+    over="ignore", invalid="ignore", divide="ignore"
+)  # a wrong gradient may be as large as it likes
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,11 @@ class Equation:
 
     def document(self) -> dict[str, Any]:
         """The row for `--json`."""
-        diagnosis = {"ids": list(self.diagnosis.ids), "sentence": self.diagnosis.sentence} if self.diagnosis else None
+        diagnosis = (
+            {"ids": list(self.diagnosis.ids), "sentence": self.diagnosis.sentence}
+            if self.diagnosis
+            else None
+        )
         return {
             "name": self.name,
             "homework": HOMEWORK[self.name],
@@ -73,7 +81,10 @@ def _judge_one(name: str, samples: list[Sample]) -> Equation:
     for s in samples:
         errors = _errors(s, name)
         if errors.max() >= worst:
-            worst, worst_index = float(errors.max()), tuple(map(int, np.unravel_index(errors.argmax(), errors.shape)))
+            worst, worst_index = (
+                float(errors.max()),
+                tuple(map(int, np.unravel_index(errors.argmax(), errors.shape))),
+            )
         if errors.max() > s.tolerance[name]:
             e = _evidence(s, name)
             follows = bool(relative_errors(e.value, e.expected, e.size).max() <= e.tolerance)
@@ -82,7 +93,9 @@ def _judge_one(name: str, samples: list[Sample]) -> Equation:
     diagnosis = diagnose(name, evidence) if evidence else None
     entries, shape = sum(s.truth[name].size for s in samples), samples[0].truth[name].shape
     inherits = inherits and not evidence
-    return Equation(name, True, not evidence, inherits, worst, worst_index, entries, shape, diagnosis)
+    return Equation(
+        name, True, not evidence, inherits, worst, worst_index, entries, shape, diagnosis
+    )
 
 
 def _errors(s: Sample, name: str) -> Floats:
@@ -93,7 +106,9 @@ def _evidence(s: Sample, name: str) -> Evidence:
     """The gradient beside what follows from the upstream gradients given with it."""
     upstream = upstream_of(name, s.given, s.case)
     size = sizes(s.case, upstream)[name]
-    return Evidence(s.case, s.given, s.given[name], value(Pass(s.case), name, upstream), size, s.tolerance[name])
+    return Evidence(
+        s.case, s.given, s.given[name], value(Pass(s.case), name, upstream), size, s.tolerance[name]
+    )
 
 
 def _is_misled(s: Sample, name: str) -> bool:

@@ -20,7 +20,11 @@ class Masks:
     """
 
     def __init__(
-        self, shape: tuple[int, int], dropout: float, dtype: DTypeLike = np.float32, part: slice = slice(None)
+        self,
+        shape: tuple[int, int],
+        dropout: float,
+        dtype: DTypeLike = np.float32,
+        part: slice = slice(None),
     ) -> None:
         B, self.n = shape
         threshold = max(1, round((1 - dropout) * 2**16))
@@ -34,18 +38,18 @@ class Masks:
         self.keep = np.empty(self.draws.shape, np.bool_)
         self.r: Floats = np.empty(self.draws.shape, dtype)
 
-    def draw(self, stream: np.random.Generator, rows: int) -> Floats:
+    def draw(self, rng: np.random.Generator, rows: int) -> Floats:
         """The next mask for the first `rows` rows, (rows, n): independent draws, kept with probability q."""
         words = self.words[: -(-rows * self.n // self.per_word)]
         for start in range(0, len(words), DRAW):
             piece = words[start : start + DRAW]
-            piece[:] = stream.bit_generator.random_raw(len(piece))
+            piece[:] = rng.bit_generator.random_raw(len(piece))
         r, keep = self.r[:rows], self.keep[:rows]
         np.less(self.draws[:rows], self.threshold, out=keep)
         np.multiply(keep, r.dtype.type(self.kept), out=r)
         return r
 
 
-def draw_nothing_dropped(stream: np.random.Generator, rows: int) -> float:
+def draw_nothing_dropped(rng: np.random.Generator, rows: int) -> float:
     """The mask of a layer without dropout: r = 1, and no random number is spent."""
     return 1.0

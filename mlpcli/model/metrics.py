@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.arrays import Floats, Labels
-from mlpcli.model.network import Network, Summing, Workspace, complete, forward, loss_by_row
+from mlpcli.model.network import AllReduce, Network, Workspace, forward, loss_by_row, no_reduce
 
 Z95 = 1.959963984540054  # the standard normal's 97.5 % point
 
@@ -72,7 +72,11 @@ def by_class(confusion: NDArray[np.int64]) -> list[ClassScores]:
     for k, hits in enumerate(map(int, confusion.diagonal())):
         actual, guessed = int(confusion[k].sum()), int(confusion[:, k].sum())
         f1 = 2 * hits / (actual + guessed) if actual + guessed else 0.0
-        scores.append(ClassScores(actual, hits / guessed if guessed else 0.0, hits / actual if actual else 0.0, f1))
+        scores.append(
+            ClassScores(
+                actual, hits / guessed if guessed else 0.0, hits / actual if actual else 0.0, f1
+            )
+        )
     return scores
 
 
@@ -97,7 +101,9 @@ class ByRow(NamedTuple):
 
     def scores(self, labels: Labels, K: int) -> Scores:
         """The scores of these rows, whose labels (N) are given."""
-        return Scores(float(self.losses.mean(dtype=np.float64)), labels, self.predicted, self.confidence, K)
+        return Scores(
+            float(self.losses.mean(dtype=np.float64)), labels, self.predicted, self.confidence, K
+        )
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -106,7 +112,7 @@ def score(
     batches: Iterable[tuple[Floats, Labels]],
     ws: Workspace,
     found: ByRow,
-    add_up: Summing = complete,
+    allreduce: AllReduce = no_reduce,
 ) -> None:
     """Score every row of the batches, x (n,D) and labels (n) with n at most ws's B, dropout off, into `found`.
 
@@ -115,7 +121,7 @@ def score(
     done = 0
     for x, labels in batches:
         cut, here = ws.first(len(x)), found.part(slice(done, done + len(x)))
-        forward(network, x, 1.0, cut, add_up=add_up)
+        forward(network, x, 1.0, cut, allreduce=allreduce)
         here.losses[:] = loss_by_row(labels, cut)
         cut.z.argmax(axis=1, out=here.predicted)
         cut.p.max(axis=1, out=here.confidence)

@@ -26,7 +26,7 @@ from numpy.typing import DTypeLike
 from mlpcli.arrays import ALL, Floats, Index, Labels, Shape, chunks, shared_zeros
 
 Mask: TypeAlias = Floats | float  # r: (B,H), or 1.0 where nothing is dropped
-Summing: TypeAlias = Callable[[Floats], None]
+AllReduce: TypeAlias = Callable[[Floats], None]
 PIECE = 32_768  # numbers handled at a time where a sweep over all weights should stay in cache
 
 
@@ -38,7 +38,9 @@ class Activation(NamedTuple):
 
 
 def _relu(a: Floats, s: Floats) -> None:
-    np.maximum(a, np.zeros(a.shape[1], a.dtype), out=s)  # with the number 0 it takes three times as long
+    np.maximum(
+        a, np.zeros(a.shape[1], a.dtype), out=s
+    )  # with the number 0 it takes three times as long
 
 
 def _logistic(a: Floats, s: Floats) -> None:
@@ -132,7 +134,9 @@ class Gradient:
 def workspace(shape: Shape, B: int, dtype: DTypeLike = np.float32) -> Workspace:
     """Buffers for a forward pass over at most B rows."""
     D, H, K = shape
-    x, a, s, h, z, p, top, total = (np.empty((B, width), dtype) for width in (D, H, H, H, K, K, 1, 1))
+    x, a, s, h, z, p, top, total = (
+        np.empty((B, width), dtype) for width in (D, H, H, H, K, K, 1, 1)
+    )
     return Workspace(x, a, s, h, z, p, top, total, np.arange(B))
 
 
@@ -144,7 +148,7 @@ def gradient(shape: Shape, B: int, dtype: DTypeLike = np.float32) -> Gradient:
     return Gradient(dz, slope, da, flat, dW1, dW2, db1, db2, np.empty(PIECE, dtype))
 
 
-def initialise(network: Network, stream: np.random.Generator) -> None:
+def initialise(network: Network, rng: np.random.Generator) -> None:
     """Draw W1 and W2 uniformly, with zero biases.
 
     W1 by He et al. 2015 for ReLU (limit √(6/D)); everything else by Glorot and Bengio 2010
@@ -152,28 +156,35 @@ def initialise(network: Network, stream: np.random.Generator) -> None:
     """
     D, H, K = network.shape
     fan = D if network.activation == "relu" else D + H
-    network.W1[...] = stream.uniform(-1, 1, (D, H)) * np.sqrt(6 / fan)
-    network.W2[...] = stream.uniform(-1, 1, (H, K)) * np.sqrt(6 / (H + K))
+    network.W1[...] = rng.uniform(-1, 1, (D, H)) * np.sqrt(6 / fan)
+    network.W2[...] = rng.uniform(-1, 1, (H, K)) * np.sqrt(6 / (H + K))
     network.b1[...] = network.b2[...] = 0
 
 
-def complete(z: Floats) -> None:
+def no_reduce(z: Floats) -> None:
     """The sum of h W2 over all hidden units: nothing is missing where one process has them all."""
 
 
-def forward(network: Network, x: Floats, r: Mask, ws: Workspace, used: slice = ALL, add_up: Summing = complete) -> None:
+def forward(
+    network: Network,
+    x: Floats,
+    r: Mask,
+    ws: Workspace,
+    active_columns: slice = ALL,
+    allreduce: AllReduce = no_reduce,
+) -> None:
     """Compute a, s = φ(a), h and z from x (B,D) and the mask r, (B,H) or 1.0.
 
     Columns of x outside `used` must be 0, and are left out of the product. Where the network is a part,
     with some of the hidden units, add_up adds the other parts' h W2 to its own.
     """
     phi = ACTIVATIONS[network.activation].phi
-    np.matmul(x[:, used], network.W1[used], out=ws.a)
+    np.matmul(x[:, active_columns], network.W1[active_columns], out=ws.a)
     ws.a += network.b1  # a = x W1 + b1
     phi(ws.a, ws.s)
     np.multiply(ws.s, r, out=ws.h)  # h = φ(a) ⊙ r
     np.matmul(ws.h, network.W2, out=ws.z)
-    add_up(ws.z)
+    allreduce(ws.z)
     ws.z += network.b2  # z = h W2 + b2
 
 
@@ -215,10 +226,10 @@ def hidden_gradient(network: Network, r: Mask, ws: Workspace, grad: Gradient) ->
     grad.da *= grad.slope
 
 
-def first_layer_gradient(x: Floats, grad: Gradient, used: slice = ALL) -> None:
+def first_layer_gradient(x: Floats, grad: Gradient, active_columns: slice = ALL) -> None:
     """∂W1 = xᵀ ∂a and ∂b1 = Σ_rows ∂a: the homework's 3.4, with the ∂b1 it leaves out."""
-    grad.dW1[: used.start] = grad.dW1[used.stop :] = 0
-    np.matmul(x[:, used].T, grad.da, out=grad.dW1[used])
+    grad.dW1[: active_columns.start] = grad.dW1[active_columns.stop :] = 0
+    np.matmul(x[:, active_columns].T, grad.da, out=grad.dW1[active_columns])
     np.add.reduce(grad.da, axis=0, out=grad.db1)
 
 
@@ -238,12 +249,12 @@ def backward(
     ws: Workspace,
     grad: Gradient,
     l2: float = 0.0,
-    used: slice = ALL,
+    active_columns: slice = ALL,
 ) -> None:
     """Fill grad with the gradient of the mean loss (plus weight decay) after forward and a loss."""
     logits_gradient(labels, ws, grad)
     second_layer_gradient(ws, grad)
     hidden_gradient(network, r, ws, grad)
-    first_layer_gradient(x, grad, used)
+    first_layer_gradient(x, grad, active_columns)
     if l2:
         add_weight_decay(network, l2, grad)

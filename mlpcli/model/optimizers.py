@@ -17,7 +17,7 @@ from mlpcli.model.network import PIECE, Network
 
 
 @dataclass(frozen=True)
-class Hyper:
+class Hyperparameters:
     """The constants of the rules, in their authors' letters."""
 
     momentum: float = 0.9
@@ -27,16 +27,20 @@ class Hyper:
     epsilon: float = 1e-8
 
 
-Rule: TypeAlias = Callable[[Floats, Floats, list[Floats], float, int, Hyper], None]
+Rule: TypeAlias = Callable[[Floats, Floats, list[Floats], float, int, Hyperparameters], None]
 
 
-def sgd(theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyper) -> None:
+def sgd(
+    theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyperparameters
+) -> None:
     """θ ← θ − lr g."""
     g *= lr
     theta -= g
 
 
-def momentum(theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyper) -> None:
+def momentum(
+    theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyperparameters
+) -> None:
     """V ← μ v − lr g; θ ← θ + v, or θ + μ v − lr g after Nesterov (Sutskever et al. 2013); the slot holds μ v."""
     (m,) = slots
     g *= lr
@@ -49,7 +53,9 @@ def momentum(theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c
         theta -= g
 
 
-def adam(theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyper) -> None:
+def adam(
+    theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyperparameters
+) -> None:
     """θ ← θ − lr m̂ / (√v̂ + ε), with m̂ and v̂ the corrected means of g and g² (Kingma and Ba 2015).
 
     The slots hold the sums M = Σ β1ⁱ g and V = Σ β2ⁱ g² over the steps i ago, so that each costs one pass less:
@@ -75,7 +81,9 @@ RULES: dict[str, tuple[Rule, int]] = {"sgd": (sgd, 0), "momentum": (momentum, 1)
 class Optimizer:
     """One rule, its moment vectors (each as long as theta) and the number of steps taken."""
 
-    def __init__(self, name: str, network: Network, hyper: Hyper, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, name: str, network: Network, hyper: Hyperparameters, weight_decay: float = 0.0
+    ) -> None:
         self.name = name
         self.rule, count = RULES[name]
         self.hyper = hyper

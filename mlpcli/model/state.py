@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
@@ -19,10 +20,11 @@ class Streams:
     shuffle: np.random.Generator
     dropout: np.random.Generator
 
-
-def streams(seed: int) -> Streams:
-    """The four streams of a run."""
-    return Streams(*(np.random.Generator(np.random.PCG64DXSM(s)) for s in np.random.SeedSequence(seed).spawn(4)))
+    @classmethod
+    def from_seed(cls, seed: int) -> Self:
+        """The four streams of a run."""
+        sequences = np.random.SeedSequence(seed).spawn(4)
+        return cls(*(np.random.Generator(np.random.PCG64DXSM(s)) for s in sequences))
 
 
 @dataclass
@@ -41,21 +43,28 @@ class TrainingState:
     def part(self, units: slice) -> "TrainingState":
         """A state of its own for some of the hidden units: their weights and moments are copied, b2 is every part's."""
         D, _, K = self.network.shape
-        network = Network(Shape(D, units.stop - units.start, K), self.network.activation, self.network.theta.dtype)
+        network = Network(
+            Shape(D, units.stop - units.start, K), self.network.activation, self.network.theta.dtype
+        )
         part = replace(self, network=network, optimizer=self.optimizer.resting_for(network))
         for own, whole in _pairs(part, self, units):
             own[...] = whole
         return part
 
-    def take_back(self, part: "TrainingState", units: slice) -> None:
+    def gather(self, part: "TrainingState", units: slice) -> None:
         """Take over a part's weights and moments."""
         for own, whole in _pairs(part, self, units):
             whole[...] = own
 
-    def follow(self, other: "TrainingState") -> None:
+    def copy_position(self, other: "TrainingState") -> None:
         """Take over another state's position: how far it has come, and in what order of rows."""
         self.optimizer.steps = other.optimizer.steps
-        self.epoch, self.batch, self.order, self.loss_sum = other.epoch, other.batch, other.order, other.loss_sum
+        self.epoch, self.batch, self.order, self.loss_sum = (
+            other.epoch,
+            other.batch,
+            other.order,
+            other.loss_sum,
+        )
 
 
 @dataclass
@@ -70,10 +79,14 @@ class Best:
 def _pairs(part: TrainingState, whole: TrainingState, units: slice) -> list[tuple[Floats, Floats]]:
     """Each array of a part with the same one of the whole, cut to the part's units."""
     vectors = zip(
-        [part.network.theta, *part.optimizer.slots], [whole.network.theta, *whole.optimizer.slots], strict=True
+        [part.network.theta, *part.optimizer.slots],
+        [whole.network.theta, *whole.optimizer.slots],
+        strict=True,
     )
     pairs: list[tuple[Floats, Floats]] = []
     for own, all_units in vectors:
         W1, W2, b1, b2 = views(all_units, whole.network.shape)
-        pairs += zip(views(own, part.network.shape), (W1[:, units], W2[units], b1[units], b2), strict=True)
+        pairs += zip(
+            views(own, part.network.shape), (W1[:, units], W2[units], b1[units], b2), strict=True
+        )
     return pairs

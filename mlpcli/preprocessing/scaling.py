@@ -7,7 +7,9 @@ import numpy as np
 
 from mlpcli.arrays import SWEEP, Floats, Index, Raw, chunks
 
-ROUNDING = 1e-12  # a spread below this share of a feature's size is rounding: the feature is constant
+ROUNDING = (
+    1e-12  # a spread below this share of a feature's size is rounding: the feature is constant
+)
 SMALLEST = np.finfo(np.float32).tiny  # and so is one below this, whose inverse would overflow
 
 
@@ -38,9 +40,13 @@ def learn(kind: str, x: Raw, index: Index, together: bool) -> Scaling:
     none: as it is. unit: to [0, 1], by the extremes of each feature, or of all features
     `together` (the pixels of images). standard: to mean 0 and standard deviation 1.
     """
-    low, span = {"none": _nothing, "unit": _extremes, "standard": _moments}[kind](x, index, together)
+    low, span = {"none": _nothing, "unit": _extremes, "standard": _moments}[kind](
+        x, index, together
+    )
     constant = span <= np.maximum(ROUNDING * np.abs(low), SMALLEST)
-    unit = np.where(constant, np.maximum(1, np.abs(low)), span)  # or the rounding of a large one would be large
+    unit = np.where(
+        constant, np.maximum(1, np.abs(low)), span
+    )  # or the rounding of a large one would be large
     dtype = np.result_type(x.dtype, np.float32)
     return Scaling(low.astype(dtype), (1 / unit).astype(dtype))
 

@@ -24,7 +24,10 @@ def show_evaluation(out: Console, result: Evaluation) -> None:
     rows = [
         ("model", str(result.path)),
         ("data", f"{result.source}, {result.split} rows"),
-        ("accuracy", f"{percent(scores.accuracy)} of {count(scores.rows, 'row')} ({interval(scores.interval)})"),
+        (
+            "accuracy",
+            f"{percent(scores.accuracy)} of {count(scores.rows, 'row')} ({interval(scores.interval)})",
+        ),
         ("loss", f"{scores.loss:.4f}"),
     ]
     out.print("by class", style="italic")
@@ -60,7 +63,9 @@ def _show_confusion(out: Console, classes: tuple[str, ...], confusion: NDArray[n
     least = max(4, len(f"{confusion.max():,}") + 1)
     width = min(max(least, longest + 1), (out.width - longest - 2) // len(names))
     if width < least:
-        out.print(f"\nThe confusion matrix of {len(names):,} classes is too wide for here; --json has it.")
+        out.print(
+            f"\nThe confusion matrix of {len(names):,} classes is too wide for here; --json has it."
+        )
     else:
         out.print("\nconfusion: a row for each label, a column for each guess", style="italic")
         out.print(_matrix(names, confusion, width))
@@ -74,7 +79,10 @@ def _matrix(names: list[Text], confusion: NDArray[np.int64], width: int) -> Tabl
         table.add_column(_cut(name.plain, width - 1), justify="right", width=width, no_wrap=True)
     wrong = int((confusion - np.diag(confusion.diagonal())).max())
     for k, (name, counts) in enumerate(zip(names, confusion, strict=True)):
-        cells = (_cell(int(n), int(counts.sum()) if j == k else wrong, j == k) for j, n in enumerate(counts))
+        cells = (
+            _cell(int(n), int(counts.sum()) if j == k else wrong, j == k)
+            for j, n in enumerate(counts)
+        )
         table.add_row(name + "  ", *cells)
     return table
 
@@ -83,7 +91,9 @@ def _cell(n: int, most: int, right: bool) -> Text:
     if not n:
         return Text("·", style="dim")
     level = 60 + round(120 * n / most)
-    return Text(f"{n:,}", style=f"white on rgb(0,{level},40)" if right else f"white on rgb({level},0,30)")
+    return Text(
+        f"{n:,}", style=f"white on rgb(0,{level},40)" if right else f"white on rgb({level},0,30)"
+    )
 
 
 def _show_worst(out: Console, result: Evaluation) -> None:
@@ -97,7 +107,9 @@ def _show_worst(out: Console, result: Evaluation) -> None:
     out.print(Columns(list(_drawings(result, worst, image)), padding=(0, 2)))
 
 
-def _drawings(result: Evaluation, worst: NDArray[np.intp], image: tuple[int, int]) -> Iterator[Text]:
+def _drawings(
+    result: Evaluation, worst: NDArray[np.intp], image: tuple[int, int]
+) -> Iterator[Text]:
     rows, scores, classes = result.rows, result.scores, result.model.classes
     for place in worst:
         label, guess = classes[scores.labels[place]], classes[scores.predicted[place]]

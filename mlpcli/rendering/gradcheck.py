@@ -16,7 +16,15 @@ from mlpcli.gradcheck.selftest import Trial
 from mlpcli.gradcheck.verdict import TOLERANCE, Equation
 from mlpcli.rendering.console import count
 
-NUMBERS = ("entries", "error", "dropped", "live", "dead", "kink", *TOLERANCE)  # headings of columns of numbers
+NUMBERS = (
+    "entries",
+    "error",
+    "dropped",
+    "live",
+    "dead",
+    "kink",
+    *TOLERANCE,
+)  # headings of columns of numbers
 RIGHT, WRONG = Text("right", style="green"), Text("WRONG", style="bold red")
 INHERITS = Text("right, inherits", style="yellow")
 
@@ -25,14 +33,26 @@ def show_inspection(out: Console, inspection: Inspection) -> None:
     """Print the verdict on network.py: by equation, by case, and what the second opinions said."""
     table = _table("equation", "", "entries", "float64", "float32", "")
     for name in EQUATIONS:
-        by_type = {dtype: _of(name, [c for c in inspection.checks if c.dtype == dtype]) for dtype in TOLERANCE}
-        errors = (f"{max(row.max_relative_error or 0 for row in rows):.0e}" for rows in by_type.values())
+        by_type = {
+            dtype: _of(name, [c for c in inspection.checks if c.dtype == dtype])
+            for dtype in TOLERANCE
+        }
+        errors = (
+            f"{max(row.max_relative_error or 0 for row in rows):.0e}" for rows in by_type.values()
+        )
         rows = [row for some in by_type.values() for row in some]
         verdict = next((v for v in (WRONG, INHERITS) if v in map(_verdict_on, rows)), RIGHT)
-        table.add_row(FORMULAS[name], HOMEWORK[name], f"{sum(row.entries or 0 for row in rows):,}", *errors, verdict)
+        table.add_row(
+            FORMULAS[name],
+            HOMEWORK[name],
+            f"{sum(row.entries or 0 for row in rows):,}",
+            *errors,
+            verdict,
+        )
     out.print(table)
     out.print(
-        f"\nseed {inspection.seed}, by case; errors are relative to the size of the terms summed:", style="italic"
+        f"\nseed {inspection.seed}, by case; errors are relative to the size of the terms summed:",
+        style="italic",
     )
     out.print(_cases(inspection.checks))
     _show_opinions(out, inspection)
@@ -61,7 +81,9 @@ def _cases(checks: list[Check]) -> Table:
     table = _table("φ", "case", "dropped", "live", "dead", "kink", *TOLERANCE)
     for one, other in zip(checks[::2], checks[1::2], strict=True):
         c = one.coverage
-        units = (f"{number:,}" if number else "" for number in (c.dropped, c.live, c.dead, c.at_kink))
+        units = (
+            f"{number:,}" if number else "" for number in (c.dropped, c.live, c.dead, c.at_kink)
+        )
         table.add_row(one.activation, one.case, *units, _error(one), _error(other))
     return table
 
@@ -78,11 +100,11 @@ def covered(c: Coverage) -> str:
 
 
 def _show_opinions(out: Console, inspection: Inspection) -> None:
-    central = [o.central_error for o in inspection.opinions if o.central_error is not None]
-    orders = [o.taylor_slope for o in inspection.opinions if o.taylor_slope is not None]
+    central = [o.central_error for o in inspection.cross_checks if o.central_error is not None]
+    orders = [o.taylor_slope for o in inspection.cross_checks if o.taylor_slope is not None]
     if central and orders:
         out.print(
-            f"\nSecond opinions on {len(central)} of {count(len(inspection.opinions), 'small case')} (a kink is in the "
+            f"\nSecond opinions on {len(central)} of {count(len(inspection.cross_checks), 'small case')} (a kink is in the "
             f"way of the rest): central differences agree within {max(central):.0e}, the Taylor remainder is of order "
             f"{min(orders):.2f} to {max(orders):.2f} (2 is right)."
         )
@@ -117,7 +139,13 @@ def _cells(row: Equation) -> tuple[str | Text, ...]:
     if not row.given or row.shape is None:
         return "", "", "", "", Text("not given", style="dim")
     at = str(row.worst_index) if row.worst_index and not (row.passed and not row.inherits) else ""
-    return str(row.shape), f"{row.entries or 0:,}", f"{row.max_relative_error or 0:.0e}", at, _verdict_on(row)
+    return (
+        str(row.shape),
+        f"{row.entries or 0:,}",
+        f"{row.max_relative_error or 0:.0e}",
+        at,
+        _verdict_on(row),
+    )
 
 
 def _verdict_on(row: Equation) -> Text:
@@ -130,20 +158,29 @@ def _verdict(homework: Homework) -> str:
         return f"Right: {count(len(given), 'gradient')} of {len(EQUATIONS)} given, and each equals the truth."
     wrong = ", ".join(f"∂{row.name}" for row in given if not row.passed)
     heirs = ", ".join(f"∂{row.name}" for row in given if row.inherits)
-    return f"Wrong: {wrong}." + (f" Right by itself, but made from what is wrong: {heirs}." if heirs else "")
+    return f"Wrong: {wrong}." + (
+        f" Right by itself, but made from what is wrong: {heirs}." if heirs else ""
+    )
 
 
 def show_self_test(out: Console, trials: list[Trial]) -> None:
     """Print how many of the catalogue's mistakes were caught and named, under each activation."""
     real = [trial for trial in trials if not trial.idle]
     for activation in dict.fromkeys(trial.activation for trial in trials):
-        out.print(f"{activation:9}{_counted([trial for trial in real if trial.activation == activation])}")
+        out.print(
+            f"{activation:9}{_counted([trial for trial in real if trial.activation == activation])}"
+        )
         idle = [trial.id for trial in trials if trial.idle and trial.activation == activation]
         if idle:
-            out.print(Padding(f"changes nothing here: {', '.join(idle)}", (0, 0, 0, 9)), style="dim")
+            out.print(
+                Padding(f"changes nothing here: {', '.join(idle)}", (0, 0, 0, 9)), style="dim"
+            )
         for trial in real:
             if trial.activation == activation and not (trial.caught and trial.named):
-                out.print(f"{'':9}{trial.id}: {'not named' if trial.caught else 'NOT CAUGHT'}", style="bold red")
+                out.print(
+                    f"{'':9}{trial.id}: {'not named' if trial.caught else 'NOT CAUGHT'}",
+                    style="bold red",
+                )
     out.print(f"{'':9}{_counted(real)}", style="bold")
 
 

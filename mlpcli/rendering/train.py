@@ -27,16 +27,30 @@ def show_plan(out: Console, plan: Plan, title: str = "mlpcli train") -> None:
     """Say what is about to happen: data, network, steps, memory, and where it is written."""
     data, config = plan.data, plan.config
     image = f" ({data.image[0]} × {data.image[1]} pixels)" if data.image else ""
-    shares = f", the hidden units shared out over {plan.processes} processes" if plan.processes > 1 else ""
+    shares = (
+        f", the hidden units shared out over {plan.processes} processes"
+        if plan.processes > 1
+        else ""
+    )
     steps = f"{count(config.training.epochs, 'epoch')} of {count(plan.batches, 'batch', 'batches')}"
     patience = f", patience {config.training.patience}" if config.training.patience else ""
     rows = [
         ("data", data.source),
-        ("", f"{count(data.features, 'feature')}{image}, {count(len(data.classes), 'class', 'classes')}"),
+        (
+            "",
+            f"{count(data.features, 'feature')}{image}, {count(len(data.classes), 'class', 'classes')}",
+        ),
         ("rows", " · ".join(f"{len(rows):,} {part}" for part, rows in data.parts.items())),
-        *((name, path) for name in ("validation", "test") if isinstance(path := getattr(config.data, name), str)),
+        *(
+            (name, path)
+            for name in ("validation", "test")
+            if isinstance(path := getattr(config.data, name), str)
+        ),
         ("network", f"{plan.shape} · {_network(config)}"),
-        ("parameters", f"{plan.shape.parameters:,} · about {size(plan.memory)} of memory beside the data"),
+        (
+            "parameters",
+            f"{plan.shape.parameters:,} · about {size(plan.memory)} of memory beside the data",
+        ),
         ("training", f"{steps} of {count(plan.B, 'row')}{patience}{shares}"),
         ("optimizer", _optimizer(config)),
         ("seed", str(config.seed)),
@@ -54,13 +68,22 @@ def _progress(state: TrainingState, plan: Plan) -> str:
 
 def _network(config: Config) -> str:
     n = config.network
-    extras = {"dropout": n.dropout, "input dropout": n.input_dropout, "L2": n.l2, "max-norm": n.max_norm}
-    return ", ".join([n.activation, *(f"{name} {value:g}" for name, value in extras.items() if value)])
+    extras = {
+        "dropout": n.dropout,
+        "input dropout": n.input_dropout,
+        "L2": n.l2,
+        "max-norm": n.max_norm,
+    }
+    return ", ".join(
+        [n.activation, *(f"{name} {value:g}" for name, value in extras.items() if value)]
+    )
 
 
 def _optimizer(config: Config) -> str:
     o = config.optimizer
-    momentum = f" {o.momentum:g}{' (Nesterov)' if o.nesterov else ''}" if o.name == "momentum" else ""
+    momentum = (
+        f" {o.momentum:g}{' (Nesterov)' if o.nesterov else ''}" if o.name == "momentum" else ""
+    )
     extras = {"warm-up epochs": o.warmup_epochs, "weight decay": o.weight_decay}
     said = "".join(f", {name} {value:g}" for name, value in extras.items() if value)
     return f"{o.name}{momentum}, learning rate {o.lr:g}, {o.schedule}{said}"
@@ -78,7 +101,9 @@ class Screen:
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=None),
-            TextColumn("loss {task.fields[loss]} · validation {task.fields[accuracy]} · {task.fields[speed]} rows/s"),
+            TextColumn(
+                "loss {task.fields[loss]} · validation {task.fields[accuracy]} · {task.fields[speed]} rows/s"
+            ),
             TimeRemainingColumn(compact=True),
             console=out,
             auto_refresh=False,
@@ -97,7 +122,12 @@ class Screen:
         self.bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.bar.stop()
 
     def __call__(self, event: Event) -> None:
@@ -165,9 +195,18 @@ def show_result(out: Console, result: Result) -> None:
         scores.add_column(name, justify="left" if not name else "right")
     for part, s in result.scores.items():
         note = interval(s.interval) if part == "test" else ""
-        scores.add_row(part, f"{s.rows:,}", f"{s.loss:.4f}", percent(s.accuracy), note, style="bold" if note else "")
+        scores.add_row(
+            part,
+            f"{s.rows:,}",
+            f"{s.loss:.4f}",
+            percent(s.accuracy),
+            note,
+            style="bold" if note else "",
+        )
     folder = result.plan.folder
-    rows = [("written", f"{folder}/ config.toml metrics.jsonl checkpoint.npz model.npz result.json")]
+    rows = [
+        ("written", f"{folder}/ config.toml metrics.jsonl checkpoint.npz model.npz result.json")
+    ]
     rows.append(("next", next_command(result)))
     out.print(framed(out, Group(scores, "", grid(rows)), _ending(result)))
 
@@ -181,5 +220,9 @@ def next_command(result: Result) -> str:
 def _ending(result: Result) -> str:
     how = "" if result.stopped == "finished" else f" ({result.stopped})"
     epochs = count(result.epochs, "epoch")
-    best = f"best by validation loss: epoch {result.best_epoch}" if result.best_epoch else "the first was not finished"
+    best = (
+        f"best by validation loss: epoch {result.best_epoch}"
+        if result.best_epoch
+        else "the first was not finished"
+    )
     return f"{epochs} in {result.seconds:.1f} s{how}, {best}"

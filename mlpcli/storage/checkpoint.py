@@ -18,7 +18,7 @@ import numpy as np
 from mlpcli.arrays import Floats, Index, Raw, Shape
 from mlpcli.errors import DataError, ModelError
 from mlpcli.model.network import ACTIVATIONS, Network
-from mlpcli.model.optimizers import Hyper, Optimizer
+from mlpcli.model.optimizers import Hyperparameters, Optimizer
 from mlpcli.model.state import Best, TrainingState
 from mlpcli.storage.reading import check_seal, read_npz
 from mlpcli.storage.writing import write_npz
@@ -39,25 +39,36 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write the run as the newest checkpoint, and keep the one before; nothing where a number is not finite."""
     state, best = checkpoint.state, checkpoint.best
-    if not all(np.isfinite(vector).all() for vector in (state.network.theta, best.theta, *state.optimizer.slots)):
+    if not all(
+        np.isfinite(vector).all()
+        for vector in (state.network.theta, best.theta, *state.optimizer.slots)
+    ):
         return
-    arrays: dict[str, Raw] = {"theta": state.network.theta, "best": best.theta, "order": state.order}
+    arrays: dict[str, Raw] = {
+        "theta": state.network.theta,
+        "best": best.theta,
+        "order": state.order,
+    }
     arrays |= {f"slot{n}": slot for n, slot in enumerate(state.optimizer.slots)}
     header = {
         "format": FORMAT,
         "version": VERSION,
         "shape": state.network.shape,
         "activation": state.network.activation,
-        "optimizer": [state.optimizer.name, vars(state.optimizer.hyper), state.optimizer.weight_decay],
+        "optimizer": [
+            state.optimizer.name,
+            vars(state.optimizer.hyper),
+            state.optimizer.weight_decay,
+        ],
         "steps": state.optimizer.steps,
-        "streams": [stream.bit_generator.state for stream in (state.shuffle, state.dropout)],
+        "streams": [rng.bit_generator.state for rng in (state.shuffle, state.dropout)],
         "position": [state.epoch, state.batch, state.loss_sum],
         "best": [best.epoch, best.loss if best.epoch else None],
         "about": checkpoint.about,
     }
     text = json.dumps(header, ensure_ascii=False, sort_keys=True)
     arrays["header"] = np.frombuffer(text.encode(), np.uint8)
-    write_npz(folder / NEWEST, arrays, former=folder / BEFORE)
+    write_npz(folder / NEWEST, arrays, previous=folder / BEFORE)
 
 
 def saved_before(folder: Path) -> bool:
@@ -65,7 +76,7 @@ def saved_before(folder: Path) -> bool:
     return any(os.path.lexists(folder / name) for name in (NEWEST, BEFORE))
 
 
-def load(folder: Path, tell: Callable[[str], object] = lambda said: None) -> Checkpoint:
+def load(folder: Path, notify: Callable[[str], object] = lambda said: None) -> Checkpoint:
     """The newest checkpoint of a run that is whole, told where that is the one before; ModelError where none is."""
     try:
         return _read(folder / NEWEST)
@@ -75,7 +86,7 @@ def load(folder: Path, tell: Callable[[str], object] = lambda said: None) -> Che
         before = _read(folder / BEFORE)
     except DataError as error:
         raise ModelError(f"{damaged} {folder} holds no checkpoint to resume from.") from error
-    tell(f"{damaged} The run goes on from the checkpoint before it.")
+    notify(f"{damaged} The run goes on from the checkpoint before it.")
     return before
 
 
@@ -85,10 +96,21 @@ def _read(path: Path) -> Checkpoint:
     try:
         header = json.loads(arrays["header"].tobytes())
         if (header["format"], header["version"]) != (FORMAT, VERSION):
-            raise DataError(f"{path}: is a checkpoint of another version of mlpcli, or of another program.")
+            raise DataError(
+                f"{path}: is a checkpoint of another version of mlpcli, or of another program."
+            )
         return _assembled(arrays, header)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise DataError(f"{path}: is not a checkpoint of mlpcli, or not a whole one ({error}).") from error
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise DataError(
+            f"{path}: is not a checkpoint of mlpcli, or not a whole one ({error})."
+        ) from error
 
 
 def _assembled(arrays: dict[str, Raw], header: dict[str, Any]) -> Checkpoint:
@@ -102,8 +124,12 @@ def _assembled(arrays: dict[str, Raw], header: dict[str, Any]) -> Checkpoint:
     epoch, batch, loss_sum = header["position"]
     _counts([epoch, batch])
     order = _order(arrays["order"])
-    state = TrainingState(network, optimizer, shuffle, dropout, epoch, batch, order, _finite(loss_sum))
-    return Checkpoint(state, _best(header, _vector(arrays, "best", length)), _about(header["about"]))
+    state = TrainingState(
+        network, optimizer, shuffle, dropout, epoch, batch, order, _finite(loss_sum)
+    )
+    return Checkpoint(
+        state, _best(header, _vector(arrays, "best", length)), _about(header["about"])
+    )
 
 
 def _about(about: Any) -> dict[str, Any]:
@@ -124,7 +150,7 @@ def _network(header: dict[str, Any], theta: Floats) -> Network:
 def _optimizer(header: dict[str, Any], network: Network) -> Optimizer:
     name, hyper, decay = header["optimizer"]
     constants = {key: _finite(value) for key, value in hyper.items()}
-    optimizer = Optimizer(name, network, Hyper(**constants), _finite(decay))
+    optimizer = Optimizer(name, network, Hyperparameters(**constants), _finite(decay))
     (optimizer.steps,) = _counts([header["steps"]])
     return optimizer
 

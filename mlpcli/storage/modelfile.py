@@ -56,7 +56,12 @@ class Model:
 
 def save(path: Path, model: Model) -> None:
     """Write the model, whole or not at all; equal models give equal bytes."""
-    fixed = {"format": FORMAT, "version": VERSION, "activation": model.network.activation, "sealed": True}
+    fixed = {
+        "format": FORMAT,
+        "version": VERSION,
+        "activation": model.network.activation,
+        "sealed": True,
+    }
     text = json.dumps(model.header | fixed, ensure_ascii=False, sort_keys=True)
     arrays: dict[str, Raw] = {name: getattr(model.network, name) for name in ARRAYS[:4]}
     arrays |= {"offset": model.scaling.offset, "scale": model.scaling.scale}
@@ -68,7 +73,9 @@ def load(path: Path) -> Model:
     try:
         arrays = read_npz(path, MOST_PACKED)
     except DataError as error:
-        raise ModelError(f"{error} It is no model that mlpcli train wrote, or it is damaged.") from error
+        raise ModelError(
+            f"{error} It is no model that mlpcli train wrote, or it is damaged."
+        ) from error
     header = _header(path, arrays)
     _check_seal(path, bool(header.get("sealed")))
     missing = [name for name in ARRAYS if name not in arrays]
@@ -87,7 +94,9 @@ def _check_seal(path: Path, needed: bool) -> None:
     try:
         check_seal(path, needed)
     except DataError as error:
-        raise ModelError(f"{error} If it was changed on purpose, take 'sealed' out of its header.") from error
+        raise ModelError(
+            f"{error} If it was changed on purpose, take 'sealed' out of its header."
+        ) from error
 
 
 def _header(path: Path, arrays: dict[str, Raw]) -> dict[str, Any]:
@@ -95,27 +104,43 @@ def _header(path: Path, arrays: dict[str, Raw]) -> dict[str, Any]:
         header = json.loads(arrays["header"].tobytes())
         known = header["format"] == FORMAT and header["activation"] in ACTIVATIONS
         classes = header["classes"]
-        named = isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
+        named = (
+            isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
+        )
         version = header["version"]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: is not a model file of mlpcli: its header is missing or cannot be read.") from error
+        raise ModelError(
+            f"{path}: is not a model file of mlpcli: its header is missing or cannot be read."
+        ) from error
     if version != VERSION:
-        raise ModelError(f"{path}: is a model of format version {version!r}; this mlpcli reads version {VERSION}.")
+        raise ModelError(
+            f"{path}: is a model of format version {version!r}; this mlpcli reads version {VERSION}."
+        )
     if not (known and named):
-        raise ModelError(f"{path}: is not a model file of mlpcli: its header does not say format, activation, classes.")
+        raise ModelError(
+            f"{path}: is not a model file of mlpcli: its header does not say format, activation, classes."
+        )
     return dict(header)
 
 
 def _check_arrays(path: Path, arrays: dict[str, Raw], K: int) -> None:
     if arrays["W1"].ndim != 2:
-        raise ModelError(f"{path}: W1 has {arrays['W1'].ndim} dimensions, where (features, hidden units) are needed.")
+        raise ModelError(
+            f"{path}: W1 has {arrays['W1'].ndim} dimensions, where (features, hidden units) are needed."
+        )
     D, H = arrays["W1"].shape
     if not D * H:
-        raise ModelError(f"{path}: W1 has {D} features and {H} hidden units; both must be at least 1.")
+        raise ModelError(
+            f"{path}: W1 has {D} features and {H} hidden units; both must be at least 1."
+        )
     right = {"W1": (D, H), "b1": (H,), "W2": (H, K), "b2": (K,), "offset": (D,), "scale": (D,)}
     for name, shape in right.items():
         array = arrays[name]
         if array.shape != shape or array.dtype.kind != "f":
-            raise ModelError(f"{path}: {name} is {array.dtype} {array.shape}, where floats {shape} are needed.")
+            raise ModelError(
+                f"{path}: {name} is {array.dtype} {array.shape}, where floats {shape} are needed."
+            )
         if not np.isfinite(array).all():
-            raise ModelError(f"{path}: {name} holds numbers that are not finite: the file is damaged.")
+            raise ModelError(
+                f"{path}: {name} holds numbers that are not finite: the file is damaged."
+            )

@@ -59,7 +59,9 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         if stat.S_ISDIR(mode):
             raise DataError(f"{path}: is a folder, where a file is needed.")
         if not stat.S_ISREG(mode):
-            raise DataError(f"{path}: is not a regular file (a pipe, socket or device). Name a file on disk.")
+            raise DataError(
+                f"{path}: is not a regular file (a pipe, socket or device). Name a file on disk."
+            )
         with open(path, "rb") as file:
             yield file
     except OSError as error:
@@ -75,7 +77,9 @@ def read_exactly(stream: IO[bytes] | GzipFile, array: Raw, path: Path) -> None:
     while done < len(view):
         block = stream.read(min(READ, len(view) - done))
         if not block:
-            raise DataError(f"{path}: ends after {done:,} of {len(view):,} bytes of data: the file is truncated.")
+            raise DataError(
+                f"{path}: ends after {done:,} of {len(view):,} bytes of data: the file is truncated."
+            )
         view[done : done + len(block)] = block
         done += len(block)
 
@@ -91,45 +95,67 @@ def read_npz(path: Path, most_packed: int = MOST_DEFLATE) -> dict[str, Raw]:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
                 must_fit(path, sum(member.file_size for member in members))
-                return {m.filename.removesuffix(".npy"): _read_member(path, archive, m, most_packed) for m in members}
+                return {
+                    m.filename.removesuffix(".npy"): _read_member(path, archive, m, most_packed)
+                    for m in members
+                }
         except (*DAMAGE, RuntimeError, ValueError, OverflowError, IndexError) as error:
             raise DataError(f"{path}: is not a whole .npz file ({error}).") from error
 
 
-def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, most_packed: int) -> Raw:
+def _read_member(
+    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, most_packed: int
+) -> Raw:
     where = f"{path}: array {member.filename.removesuffix('.npy')!r}"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{where} is packed in a way that NumPy never uses. Write it again with numpy.savez.")
+        raise DataError(
+            f"{where} is packed in a way that NumPy never uses. Write it again with numpy.savez."
+        )
     if member.file_size > most_packed * member.compress_size + READ:
-        raise DataError(f"{where} claims {size(member.file_size)}, more than the file can hold of such numbers.")
+        raise DataError(
+            f"{where} claims {size(member.file_size)}, more than the file can hold of such numbers."
+        )
     with archive.open(member) as stream:
         shape, fortran, dtype = _read_header(where, stream)
         if dtype.hasobject:
-            raise DataError(f"{where} holds Python objects, which are never loaded. Save it as numbers or strings.")
+            raise DataError(
+                f"{where} holds Python objects, which are never loaded. Save it as numbers or strings."
+            )
         if dtype.kind == "V" or not dtype.itemsize:
             raise DataError(f"{where} is of type {dtype}, which is not plain numbers or strings.")
         nbytes = math.prod(shape) * dtype.itemsize
         left = member.file_size - stream.tell()
         if nbytes != left:
-            raise DataError(f"{where} claims {nbytes:,} bytes of data, and the file holds {left:,}.")
+            raise DataError(
+                f"{where} claims {nbytes:,} bytes of data, and the file holds {left:,}."
+            )
         array: Raw = np.empty(math.prod(shape), dtype)
         read_exactly(stream, array, path)  # to the very end, which is what checks the archive's CRC
         return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 
 
-def _read_header(where: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, "np.dtype[np.generic]"]:
+def _read_header(
+    where: str, stream: IO[bytes]
+) -> tuple[tuple[int, ...], bool, "np.dtype[np.generic]"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on old spellings
             version = np.lib.format.read_magic(stream)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            read = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version]
             header: tuple[tuple[int, ...], bool, np.dtype[np.generic]] = read(stream)
     except DAMAGE:
         raise
     except Exception as error:  # the header is Python text, whose parsers fail in many ways
-        raise DataError(f"{where} has no readable .npy header. Write it again with numpy.savez.") from error
+        raise DataError(
+            f"{where} has no readable .npy header. Write it again with numpy.savez."
+        ) from error
     if any(isinstance(length, bool) or length < 0 for length in header[0]):
-        raise DataError(f"{where} claims a length that is not a number from 0 on. Write it again with numpy.savez.")
+        raise DataError(
+            f"{where} claims a length that is not a number from 0 on. Write it again with numpy.savez."
+        )
     return header
 
 

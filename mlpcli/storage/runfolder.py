@@ -12,8 +12,17 @@ from mlpcli.errors import ModelError, OutputError
 from mlpcli.storage.reading import reason
 from mlpcli.storage.writing import make_folder, move, remove, remove_folder
 
-FILES = ("config.toml", "metrics.jsonl", "checkpoint.1.npz", "checkpoint.npz", "model.npz", "result.json")
-LOCK = ".lock"  # held by whoever trains; the system lets it go when that process ends, however it ends
+FILES = (
+    "config.toml",
+    "metrics.jsonl",
+    "checkpoint.1.npz",
+    "checkpoint.npz",
+    "model.npz",
+    "result.json",
+)
+LOCK = (
+    ".lock"  # held by whoever trains; the system lets it go when that process ends, however it ends
+)
 
 
 def default_folder(name: str) -> Path:
@@ -33,17 +42,23 @@ def check_place(folder: Path, overwrite: bool) -> None:
             _check_existing(folder, overwrite)
         _check_parent(folder)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be used: {reason(error)}. Choose another folder with --out.") from error
+        raise OutputError(
+            f"{folder}: cannot be used: {reason(error)}. Choose another folder with --out."
+        ) from error
 
 
 def _check_parent(folder: Path) -> None:
-    parent = next(path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink())
+    parent = next(
+        path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink()
+    )
     if not parent.is_dir():
         raise OutputError(
             f"{folder}: cannot be made, since {parent} is not a folder. Choose another folder with --out."
         )
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{folder}: cannot be written: there is no permission to write in {parent}.")
+        raise OutputError(
+            f"{folder}: cannot be written: there is no permission to write in {parent}."
+        )
 
 
 def _check_existing(folder: Path, overwrite: bool) -> None:
@@ -52,18 +67,24 @@ def _check_existing(folder: Path, overwrite: bool) -> None:
     held = sorted(set(os.listdir(folder)) - {LOCK})
     foreign = [name for name in held if not _of_a_run(name)]
     if foreign:
-        raise OutputError(f"{folder}: holds {foreign[0]}, which is no part of a run. Choose another folder with --out.")
+        raise OutputError(
+            f"{folder}: holds {foreign[0]}, which is no part of a run. Choose another folder with --out."
+        )
     if set(held) & set(FILES) and not overwrite:
-        raise OutputError(f"{folder}: already holds a run. Add --overwrite to replace it, or choose another folder.")
+        raise OutputError(
+            f"{folder}: already holds a run. Add --overwrite to replace it, or choose another folder."
+        )
 
 
 def _of_a_run(name: str) -> bool:
     """Whether a run writes a file of that name, or left it half-written when it was killed."""
-    return name in FILES or any(name.startswith(f".{file}.") and name.endswith(".part") for file in FILES)
+    return name in FILES or any(
+        name.startswith(f".{file}.") and name.endswith(".part") for file in FILES
+    )
 
 
 @contextmanager
-def claimed(folder: Path, named: bool, overwrite: bool) -> Iterator[Path]:
+def reserved(folder: Path, named: bool, overwrite: bool) -> Iterator[Path]:
     """A folder made ready for a run, and nobody else's while that lasts; a former run in it is set aside, not lost.
 
     One that was not `named` by the user gets another number where another run has taken it meanwhile.
@@ -75,10 +96,10 @@ def claimed(folder: Path, named: bool, overwrite: bool) -> Iterator[Path]:
     with alone(folder):
         check_place(folder, overwrite)  # again: loading the data may have taken minutes
         if (folder / "model.npz").exists():
-            forget_former(folder)
-            make_folder(former(folder))
+            remove_previous(folder)
+            make_folder(previous(folder))
             for name in filter(FILES.__contains__, os.listdir(folder)):
-                move(folder / name, former(folder) / name)
+                move(folder / name, previous(folder) / name)
         remove([folder / name for name in os.listdir(folder) if name != LOCK])
         yield folder
 
@@ -105,15 +126,15 @@ def alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def former(folder: Path) -> Path:
+def previous(folder: Path) -> Path:
     """Where a run that is being replaced is kept until the new one has a model."""
     return folder.absolute().with_name(folder.absolute().name + ".former")
 
 
-def forget_former(folder: Path) -> None:
+def remove_previous(folder: Path) -> None:
     """Delete the run that was replaced."""
-    remove([former(folder) / name for name in FILES])
-    remove_folder(former(folder))
+    remove([previous(folder) / name for name in FILES])
+    remove_folder(previous(folder))
 
 
 def model_path(path: Path) -> Path:
@@ -121,5 +142,7 @@ def model_path(path: Path) -> Path:
     if os.path.isdir(path):
         path = path / "model.npz"
     if not os.path.exists(path):
-        raise ModelError(f"{path}: there is no such model. Name a run folder, or a model.npz that mlpcli train wrote.")
+        raise ModelError(
+            f"{path}: there is no such model. Name a run folder, or a model.npz that mlpcli train wrote."
+        )
     return path

@@ -15,7 +15,9 @@ from mlpcli.errors import OutputError
 from mlpcli.storage.reading import DIGEST, SEAL, digest, reason
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object], former: Path | None = None) -> None:
+def write_whole(
+    path: Path, write: Callable[[BinaryIO], object], previous: Path | None = None
+) -> None:
     """Write a file so that it is there whole or not at all, and on disk when this returns.
 
     What stood there is lost, or goes by the name `former`, but not before the new file is on disk.
@@ -23,14 +25,16 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object], former: Path | 
     """
     temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=".part", dir=path.parent
+        )
         with os.fdopen(handle, "w+b") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
-        if former and path.exists():
-            os.replace(path, former)
+        if previous and path.exists():
+            os.replace(path, previous)
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -46,7 +50,7 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda file: file.write(text.encode()))
 
 
-def write_npz(path: Path, arrays: dict[str, Raw], former: Path | None = None) -> None:
+def write_npz(path: Path, arrays: dict[str, Raw], previous: Path | None = None) -> None:
     """Write an uncompressed .npz as write_whole does; equal arrays give equal bytes.
 
     It ends in the archive's comment, and that in the SHA-256 of all bytes before it: the seal.
@@ -60,7 +64,7 @@ def write_npz(path: Path, arrays: dict[str, Raw], former: Path | None = None) ->
             archive.comment = SEAL + b"0" * DIGEST
         file.write(digest(file))
 
-    write_whole(path, write, former)
+    write_whole(path, write, previous)
 
 
 @contextmanager

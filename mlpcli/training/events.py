@@ -5,7 +5,9 @@ from typing import Literal, TypeAlias
 
 from mlpcli.model.metrics import Scores
 
-StopReason: TypeAlias = Literal["finished", "early stopping", "interrupted", "terminated", "diverged"]
+StopReason: TypeAlias = Literal[
+    "finished", "early stopping", "interrupted", "terminated", "diverged"
+]
 Answer: TypeAlias = StopReason | Literal["pause"] | None  # what a listener says to an event
 
 

@@ -62,13 +62,15 @@ def _looked(peer: socket.socket) -> bytes | None:
         return None
 
 
-class Workers:
+class ForkedWorkers:
     """The processes of a run: `count` in all, `rank` which one this is; the first is the one that was started."""
 
     def __init__(self, count: int, logits: int, dtype: DTypeLike) -> None:
         self.count, self.rank = count, 0
         self.met = False  # whether all others are known to wait at the next sum
-        self.parts: Floats = shared_zeros(count * logits, dtype).reshape(count, logits)  # the first row is the sum
+        self.parts: Floats = shared_zeros(count * logits, dtype).reshape(
+            count, logits
+        )  # the first row is the sum
         self.peers: list[socket.socket] = []
         self.children: list[int] = []
 
@@ -77,7 +79,9 @@ class Workers:
         for rank in range(1, self.count):
             here, there = socket.socketpair()
             self.peers.append(here)
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)  # until the child has its own way with them
+            before = signal.pthread_sigmask(
+                signal.SIG_BLOCK, IGNORED
+            )  # until the child has its own way with them
             try:
                 child = self._forked()
                 if not child:
@@ -97,7 +101,11 @@ class Workers:
             ) from error
 
     def _serve(
-        self, rank: int, leader: socket.socket, work: Callable[[int], object], mask: set[int | signal.Signals]
+        self,
+        rank: int,
+        leader: socket.socket,
+        work: Callable[[int], object],
+        mask: set[int | signal.Signals],
     ) -> None:
         """The life of a forked process; what it writes is in shared memory alone."""
         status = 1
@@ -115,7 +123,7 @@ class Workers:
         finally:
             os._exit(status)
 
-    def add_up(self, z: Floats) -> None:
+    def allreduce(self, z: Floats) -> None:
         """Replace each process's part of the logits, z (n,K), by the sum over all; the same bits in each.
 
         Raises WorkerError where another process has ended.
@@ -127,7 +135,7 @@ class Workers:
             self._meet()
             logits[:] = total
         else:
-            self.settle()  # before that, the last sum may still be being read
+            self.barrier()  # before that, the last sum may still be being read
             for part in others:
                 logits += part
             total[:] = logits
@@ -144,7 +152,7 @@ class Workers:
             with _lost():
                 tell(peer)
 
-    def settle(self) -> None:
+    def barrier(self) -> None:
         """Return when every other process waits at the next sum, so that what they share stands still.
 
         Raises WorkerError where one of them has ended.
@@ -154,7 +162,7 @@ class Workers:
                 wait_for(peer)
         self.met = True
 
-    def dismiss(self) -> None:
+    def close(self) -> None:
         """Send the others home, and return when they have gone."""
         for peer in self.peers:
             peer.close()

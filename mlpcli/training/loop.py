@@ -11,39 +11,47 @@ from numpy.typing import DTypeLike
 
 from mlpcli.arrays import ALL, Floats, Shape
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import Dataset, Feed
+from mlpcli.datasets.dataset import BatchLoader, Dataset
 from mlpcli.model.dropout import Masks, draw_nothing_dropped
 from mlpcli.model.metrics import Scores
 from mlpcli.model.network import (
+    AllReduce,
     Network,
-    Summing,
     backward,
-    complete,
     forward,
     gradient,
     initialise,
     mean_loss,
+    no_reduce,
     workspace,
 )
-from mlpcli.model.optimizers import Hyper, Optimizer, limit_norms, rate
+from mlpcli.model.optimizers import Hyperparameters, Optimizer, limit_norms, rate
 from mlpcli.model.state import Streams, TrainingState
 from mlpcli.training.events import Answer, BatchDone, EpochDone, Event, Paused, Started, Stopped
-from mlpcli.training.forked import Workers, even_cuts
+from mlpcli.training.forked import ForkedWorkers, even_cuts
 from mlpcli.training.scoring import SCORED_TOGETHER, Scorer
 
-HOPELESS = 1_000  # an epoch whose mean loss is over this many times ln K, that of guessing, has diverged
+HOPELESS = (
+    1_000  # an epoch whose mean loss is over this many times ln K, that of guessing, has diverged
+)
 
 Draw: TypeAlias = Callable[[np.random.Generator, int], Floats | float]
 Events: TypeAlias = Generator[Event, Answer, None]
 
 
-def new_state(config: Config, shape: Shape, seeds: Streams, dtype: DTypeLike = np.float32) -> TrainingState:
+def new_state(
+    config: Config, shape: Shape, seeds: Streams, dtype: DTypeLike = np.float32
+) -> TrainingState:
     """A fresh start: initial weights, and an optimizer at rest."""
     network = Network(shape, config.network.activation, dtype)
     initialise(network, seeds.initialise)
     o = config.optimizer
-    hyper = Hyper(momentum=o.momentum, nesterov=o.nesterov, beta1=o.beta1, beta2=o.beta2, epsilon=o.epsilon)
-    return TrainingState(network, Optimizer(o.name, network, hyper, o.weight_decay), seeds.shuffle, seeds.dropout)
+    hyper = Hyperparameters(
+        momentum=o.momentum, nesterov=o.nesterov, beta1=o.beta1, beta2=o.beta2, epsilon=o.epsilon
+    )
+    return TrainingState(
+        network, Optimizer(o.name, network, hyper, o.weight_decay), seeds.shuffle, seeds.dropout
+    )
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Share:
 
     state: TrainingState
     units: slice
-    add_up: Summing
+    allreduce: AllReduce
 
 
 def minibatches(rows: int, batch_size: int) -> tuple[int, int]:
@@ -61,27 +69,31 @@ def minibatches(rows: int, batch_size: int) -> tuple[int, int]:
     return B, -(-rows // B)
 
 
-class Stepper:
+class TrainStep:
     """Takes one step after another; owns the buffers, the masks and the feed that steps reuse."""
 
     def __init__(self, share: Share, data: Dataset, config: Config) -> None:
-        state, self.add_up = share.state, share.add_up
+        state, self.allreduce = share.state, share.allreduce
         shape, dtype, rows = state.network.shape, state.network.theta.dtype, len(data.train)
         self.state, self.config = state, config
         self.B, self.batches = minibatches(rows, config.training.batch_size)
         self.warmup = round(config.optimizer.warmup_epochs * self.batches)
         self.lr = self._rate(state.batch - 1)  # the last step's learning rate
-        self.feed = Feed(data.train, data.scaling, self.B)
+        self.loader = BatchLoader(data.train, data.scaling, self.B)
         self.ws, self.grad = workspace(shape, self.B, dtype), gradient(shape, self.B, dtype)
         last = rows - (self.batches - 1) * self.B
         self.short = self.ws.first(last), self.grad.first(last)
-        self.hidden_mask = _mask(config.network.dropout, (self.B, config.network.hidden), dtype, share.units)
+        self.hidden_mask = _mask(
+            config.network.dropout, (self.B, config.network.hidden), dtype, share.units
+        )
         self.input_mask = _mask(config.network.input_dropout, (self.B, shape.D), dtype, ALL)
 
     def _rate(self, batch: int) -> float:
         step = self.state.epoch * self.batches + batch
         o = self.config.optimizer
-        return o.lr * rate(o.schedule, step, self.config.training.epochs * self.batches, self.warmup)
+        return o.lr * rate(
+            o.schedule, step, self.config.training.epochs * self.batches, self.warmup
+        )
 
     @np.errstate(over="ignore", invalid="ignore")
     def step(self) -> tuple[int, float]:
@@ -93,15 +105,15 @@ class Stepper:
         self.lr = self._rate(state.batch)
         places = state.order[state.batch * self.B : (state.batch + 1) * self.B]
         ws, grad = (self.ws, self.grad) if len(places) == self.B else self.short
-        labels = self.feed.fill(places, ws.x)
-        used = self.feed.used(len(places))
+        labels = self.loader.fill(places, ws.x)
+        active_columns = self.loader.active_columns(len(places))
         if settings.input_dropout:
             ws.x *= self.input_mask(state.dropout, len(places))
         r = self.hidden_mask(state.dropout, len(places))
-        forward(state.network, ws.x, r, ws, used, self.add_up)
+        forward(state.network, ws.x, r, ws, active_columns, self.allreduce)
         loss = mean_loss(labels, ws)
         if math.isfinite(loss):
-            backward(state.network, ws.x, labels, r, ws, grad, settings.l2, used)
+            backward(state.network, ws.x, labels, r, ws, grad, settings.l2, active_columns)
             state.optimizer.step(state.network, grad.flat, self.lr)
             if settings.max_norm:
                 limit_norms(state.network.W1, settings.max_norm)
@@ -119,19 +131,22 @@ def train(state: TrainingState, data: Dataset, config: Config, processes: int = 
     The state is whole at every yield; with more than one process, at every one but BatchDone.
     """
     if processes == 1:
-        return _epochs(Share(state, ALL, complete), data, config)
+        return _epochs(Share(state, ALL, no_reduce), data, config)
     return _shared_out(state, data, config, processes)
 
 
 def _epochs(share: Share, data: Dataset, config: Config) -> Events:
     state = share.state
-    stepper, checker = Stepper(share, data, config), Scorer(state.network, data.scaling, data.validation, share.add_up)
-    answer = yield Started(config.training.epochs, stepper.batches)
+    train_step, checker = (
+        TrainStep(share, data, config),
+        Scorer(state.network, data.scaling, data.validation, share.allreduce),
+    )
+    answer = yield Started(config.training.epochs, train_step.batches)
     stopped = _reason(answer)
     while stopped is None and state.epoch < config.training.epochs:
-        stopped = yield from _batches(stepper, len(data.train))
+        stopped = yield from _batches(train_step, len(data.train))
         if stopped is None:
-            stopped = yield from _end_epoch(stepper, checker.score(), len(data.train))
+            stopped = yield from _end_epoch(train_step, checker.score(), len(data.train))
     yield stopped or Stopped("finished")
 
 
@@ -140,36 +155,36 @@ def _shared_out(state: TrainingState, data: Dataset, config: Config, processes: 
     cuts = even_cuts(state.network.shape.H, processes)
     parts = [state.part(units) for units in cuts]
     rows = max(minibatches(len(data.train), config.training.batch_size)[0], SCORED_TOGETHER)
-    crew = Workers(processes, rows * state.network.shape.K, state.network.theta.dtype)
+    workers = ForkedWorkers(processes, rows * state.network.shape.K, state.network.theta.dtype)
 
     def events(rank: int) -> Events:
-        return _epochs(Share(parts[rank], cuts[rank], crew.add_up), data, config)
+        return _epochs(Share(parts[rank], cuts[rank], workers.allreduce), data, config)
 
     try:
-        crew.start(lambda rank: deque(events(rank), maxlen=0))
+        workers.start(lambda rank: deque(events(rank), maxlen=0))
         leading = events(0)
         event = next(leading)
         while not isinstance(event, Stopped):
             event = leading.send((yield event))
             if not isinstance(event, BatchDone):
-                crew.settle()
-                state.follow(parts[0])
+                workers.barrier()
+                state.copy_position(parts[0])
                 for part, units in zip(parts, cuts, strict=True):
-                    state.take_back(part, units)
+                    state.gather(part, units)
         yield event
     finally:
-        crew.dismiss()
+        workers.close()
 
 
-def _batches(stepper: Stepper, rows: int) -> Generator[Event, Answer, Stopped | None]:
+def _batches(train_step: TrainStep, rows: int) -> Generator[Event, Answer, Stopped | None]:
     """The batches that are left of the epoch in progress."""
-    state = stepper.state
+    state = train_step.state
     if state.batch == 0:
         state.order, state.loss_sum = state.shuffle.permutation(rows), 0.0
-    while state.batch < stepper.batches:
-        count, loss = stepper.step()
+    while state.batch < train_step.batches:
+        count, loss = train_step.step()
         if not math.isfinite(loss):
-            return _diverged(stepper, f"the loss of batch {state.batch + 1} is {loss}")
+            return _diverged(train_step, f"the loss of batch {state.batch + 1} is {loss}")
         state.batch += 1
         state.loss_sum += loss * count
         answer = yield BatchDone(state.epoch + 1, state.batch, count, loss)
@@ -181,17 +196,22 @@ def _batches(stepper: Stepper, rows: int) -> Generator[Event, Answer, Stopped | 
     return None
 
 
-def _end_epoch(stepper: Stepper, scores: Scores, rows: int) -> Generator[Event, Answer, Stopped | None]:
+def _end_epoch(
+    train_step: TrainStep, scores: Scores, rows: int
+) -> Generator[Event, Answer, Stopped | None]:
     """Close the epoch: its mean loss, the validation scores, and whether training is still sane."""
-    state = stepper.state
+    state = train_step.state
     mean = state.loss_sum / rows
-    limit = HOPELESS * math.log(stepper.state.network.shape.K)
+    limit = HOPELESS * math.log(train_step.state.network.shape.K)
     if not math.isfinite(scores.loss):
-        return _diverged(stepper, f"the validation loss is {scores.loss}")
+        return _diverged(train_step, f"the validation loss is {scores.loss}")
     if mean > limit:
-        return _diverged(stepper, f"the mean loss is {mean:.3g}, and guessing would give {limit / HOPELESS:.3g}")
+        return _diverged(
+            train_step,
+            f"the mean loss is {mean:.3g}, and guessing would give {limit / HOPELESS:.3g}",
+        )
     state.epoch, state.batch = state.epoch + 1, 0
-    answer = yield EpochDone(state.epoch, mean, scores, stepper.lr, rows)
+    answer = yield EpochDone(state.epoch, mean, scores, train_step.lr, rows)
     return _reason(answer)
 
 
@@ -199,12 +219,12 @@ def _reason(answer: Answer) -> Stopped | None:
     return None if answer is None or answer == "pause" else Stopped(answer)
 
 
-def _diverged(stepper: Stepper, what: str) -> Stopped:
-    state, batches = stepper.state, stepper.batches
+def _diverged(train_step: TrainStep, what: str) -> Stopped:
+    state, batches = train_step.state, train_step.batches
     batch = min(state.batch + 1, batches)  # a whole epoch is judged after its last batch
     return Stopped(
         "diverged",
         f"Training diverged in epoch {state.epoch + 1}, batch {batch} of {batches}, "
-        f"at learning rate {stepper.lr:.3g}: {what}. Try a learning rate of a tenth (optimizer.lr), "
+        f"at learning rate {train_step.lr:.3g}: {what}. Try a learning rate of a tenth (optimizer.lr), "
         "a warm-up (optimizer.warmup_epochs), or scaled features (data.scaling).",
     )

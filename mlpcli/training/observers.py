@@ -13,7 +13,16 @@ from typing import Any, Literal, Self, TypeAlias
 from mlpcli.model.network import Network
 from mlpcli.model.state import Best, TrainingState
 from mlpcli.storage.writing import append_line, cut, flush
-from mlpcli.training.events import Answer, BatchDone, EpochDone, Event, Paused, Started, Stopped, StopReason
+from mlpcli.training.events import (
+    Answer,
+    BatchDone,
+    EpochDone,
+    Event,
+    Paused,
+    Started,
+    Stopped,
+    StopReason,
+)
 from mlpcli.training.loop import Events
 
 Observer: TypeAlias = Callable[[Event], Answer]
@@ -68,7 +77,9 @@ class MetricsLog:
     The file is begun, or cut back to the `length` that it had when the run was saved, as training starts.
     """
 
-    def __init__(self, path: Path, length: int = 0, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, path: Path, length: int = 0, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self.path, self.length, self.clock, self.since = path, length, clock, 0.0
 
     def __call__(self, event: Event) -> None:
@@ -105,7 +116,10 @@ class Checkpoints:
     """
 
     def __init__(
-        self, save: Callable[[], object], every: float, clock: Callable[[], float] = time.perf_counter
+        self,
+        save: Callable[[], object],
+        every: float,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.save, self.every, self.clock = save, every, clock
         self.began = self.saved = self.spent = self.longest = 0.0
@@ -118,7 +132,11 @@ class Checkpoints:
         affordable = self.spent + self.longest <= MOST_SAVING * (now - self.began)
         if isinstance(event, BatchDone) and affordable and now - self.saved >= self.every:
             return "pause"
-        if (isinstance(event, EpochDone) and affordable) or isinstance(event, Paused) or _ended_well(event):
+        if (
+            (isinstance(event, EpochDone) and affordable)
+            or isinstance(event, Paused)
+            or _ended_well(event)
+        ):
             self.save()
             self.saved = self.clock()
             self.spent += self.saved - now
@@ -145,8 +163,8 @@ class Signals:
     the process was started to ignore stays ignored.
     """
 
-    def __init__(self, tell: Callable[[str], object]) -> None:
-        self.tell = tell
+    def __init__(self, notify: Callable[[str], object]) -> None:
+        self.notify = notify
         self.reason: StopReason | None = None
         self.told = False
         self.before: dict[int, Any] = {}
@@ -157,7 +175,12 @@ class Signals:
             self.before = {number: signal.signal(number, self._caught) for number in heard}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
@@ -165,7 +188,9 @@ class Signals:
         """The reason to stop, once a signal has come; it is said here, since a handler had better not print."""
         if self.reason and not self.told:
             self.told = True
-            self.tell("Stopping after this minibatch, and saving. Press Ctrl-C again to stop at once.")
+            self.notify(
+                "Stopping after this minibatch, and saving. Press Ctrl-C again to stop at once."
+            )
         return self.reason
 
     def _caught(self, number: int, frame: FrameType | None) -> None:

@@ -2,24 +2,28 @@
 
 import numpy as np
 
-from mlpcli.datasets.dataset import Feed, Rows
+from mlpcli.datasets.dataset import BatchLoader, Rows
 from mlpcli.model.metrics import ByRow, Scores, score
-from mlpcli.model.network import Network, Summing, complete, workspace
+from mlpcli.model.network import AllReduce, Network, no_reduce, workspace
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.training.forked import even_cuts
 
 SCORED_TOGETHER = 512  # rows scored at a time
-WORTH_SHARING = 200_000_000  # multiplications in x W1 for which a thread more pays, by docs/performance.md
+WORTH_SHARING = (
+    200_000_000  # multiplications in x W1 for which a thread more pays, by docs/performance.md
+)
 
 
 class Scorer:
     """Scores a network on the same rows again and again, dropout off, in buffers made once."""
 
-    def __init__(self, network: Network, scaling: Scaling, rows: Rows, add_up: Summing = complete) -> None:
+    def __init__(
+        self, network: Network, scaling: Scaling, rows: Rows, allreduce: AllReduce = no_reduce
+    ) -> None:
         B = min(SCORED_TOGETHER, len(rows))
-        self.network, self.rows, self.add_up = network, rows, add_up
+        self.network, self.rows, self.allreduce = network, rows, allreduce
         self.buffers = workspace(network.shape, B, network.theta.dtype)
-        self.feed = Feed(rows, scaling, B)
+        self.loader = BatchLoader(rows, scaling, B)
 
     def score(self) -> Scores:
         """Score every one of the rows with the weights as they are now."""
@@ -29,7 +33,9 @@ class Scorer:
 
     def score_into(self, found: ByRow) -> None:
         """Write down what becomes of every one of the rows."""
-        score(self.network, self.feed.batches(self.buffers.x), self.buffers, found, self.add_up)
+        score(
+            self.network, self.loader.batches(self.buffers.x), self.buffers, found, self.allreduce
+        )
 
 
 def score_all(network: Network, scaling: Scaling, rows: Rows, cores: int) -> Scores:
@@ -40,8 +46,13 @@ def score_all(network: Network, scaling: Scaling, rows: Rows, cores: int) -> Sco
     from concurrent.futures import ThreadPoolExecutor
 
     blocks = -(-len(rows) // SCORED_TOGETHER)
-    threads = max(1, min(cores, blocks, len(rows) * network.shape.D * network.shape.H // WORTH_SHARING))
-    cuts = [slice(cut.start * SCORED_TOGETHER, cut.stop * SCORED_TOGETHER) for cut in even_cuts(blocks, threads)]
+    threads = max(
+        1, min(cores, blocks, len(rows) * network.shape.D * network.shape.H // WORTH_SHARING)
+    )
+    cuts = [
+        slice(cut.start * SCORED_TOGETHER, cut.stop * SCORED_TOGETHER)
+        for cut in even_cuts(blocks, threads)
+    ]
     found = _room(len(rows), network)
 
     def work(cut: slice) -> None:

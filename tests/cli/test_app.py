@@ -46,9 +46,13 @@ def test_the_entry_point_is_the_same_command_and_leaves_ctrl_c_as_it_was(ignored
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL
+        ),
     )
-    assert (done.returncode, done.stdout) == (0, f"mlpcli {__version__}\nTrue {ignored}\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"mlpcli {__version__}\nTrue {ignored}\n"), (
+        done.stderr
+    )
 
 
 def test_a_run_from_the_first_command_to_the_last(mlpcli: Run, tmp_path: Path) -> None:
@@ -119,7 +123,10 @@ def test_an_error_is_one_sentence_on_stderr_and_one_document_with_json(
 
 
 def test_quiet_says_nothing_on_stderr(command: Command) -> None:
-    loud, quiet = command("train", *SMALL, "--out", "a"), command("train", *SMALL, "--out", "b", "--quiet")
+    loud, quiet = (
+        command("train", *SMALL, "--out", "a"),
+        command("train", *SMALL, "--out", "b", "--quiet"),
+    )
     assert (quiet.exit_code, quiet.stderr) == (0, "")
     assert [line for line in quiet.stdout.splitlines() if "test" in line] == [
         line for line in loud.stdout.splitlines() if "test" in line
@@ -127,7 +134,9 @@ def test_quiet_says_nothing_on_stderr(command: Command) -> None:
 
 
 def test_quiet_still_says_what_is_wrong(command: Command) -> None:
-    assert command("train", "--hidden", "0", "--quiet").stderr.startswith("mlpcli: --hidden: network.hidden = 0 is ref")
+    assert command("train", "--hidden", "0", "--quiet").stderr.startswith(
+        "mlpcli: --hidden: network.hidden = 0 is ref"
+    )
 
 
 # A dry run
@@ -144,7 +153,11 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(command: Command, tmp_path:
 
 def test_a_dry_run_as_json_has_the_plan(command: Command, tmp_path: Path) -> None:
     document = json.loads(command("train", *SMALL, "--dry-run", "--json").stdout)
-    assert (document["parameters"], document["batches"], document["config"]["training"]["epochs"]) == (610, 40, 2)
+    assert (
+        document["parameters"],
+        document["batches"],
+        document["config"]["training"]["epochs"],
+    ) == (610, 40, 2)
     assert document["memory_bytes"] > 4 * 610
     assert os.listdir(tmp_path) == []
 
@@ -176,7 +189,10 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(command: Command, tmp_path: 
     assert done.exit_code == 0, done.stderr
     assert re.search(r"goes on +from epoch 2, batch 1 of 40", done.stderr)
     assert re.findall(r"^ +(\d) +[\d.]+ +[\d.]+ +[\d.]+ %", done.stderr, re.MULTILINE) == ["2", "3"]
-    assert "written  run/ config.toml metrics.jsonl checkpoint.npz model.npz result.json" in done.stdout
+    assert (
+        "written  run/ config.toml metrics.jsonl checkpoint.npz model.npz result.json"
+        in done.stdout
+    )
     assert done.stdout.splitlines()[-1].split() == ["next", "mlpcli", "eval", "run"]
     assert Path("run/model.npz").read_bytes() == Path("whole/model.npz").read_bytes()
 
@@ -186,12 +202,21 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(command: Command, tmp_path: 
 def test_a_run_that_is_stopped_says_by_its_exit_code_why_and_how_to_go_on(
     reason: StopReason, code: int, as_json: bool, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Signals, "__call__", lambda self, event: reason if isinstance(event, EpochDone) else None)
+    monkeypatch.setattr(
+        Signals, "__call__", lambda self, event: reason if isinstance(event, EpochDone) else None
+    )
     done = command("train", *SMALL, "--out", "run", "--quiet", *["--json"] * as_json)
     assert done.exit_code == code
-    assert re.search(r"^next +mlpcli train --resume run *$", done.stderr if as_json else done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^next +mlpcli train --resume run *$",
+        done.stderr if as_json else done.stdout,
+        re.MULTILINE,
+    )
     if as_json:
-        assert (json.loads(done.stdout)["stopped"], json.loads(done.stdout)["epochs"]) == (reason, 1)
+        assert (json.loads(done.stdout)["stopped"], json.loads(done.stdout)["epochs"]) == (
+            reason,
+            1,
+        )
 
 
 def test_a_finished_run_says_so_and_ends_well(command: Command) -> None:
@@ -206,7 +231,9 @@ def test_a_finished_run_says_so_and_ends_well(command: Command) -> None:
     assert (as_json["stopped"], as_json["epochs"]) == ("finished", 2)
 
 
-def test_more_epochs_extend_a_finished_run_and_the_schedule_is_remarked_on(command: Command) -> None:
+def test_more_epochs_extend_a_finished_run_and_the_schedule_is_remarked_on(
+    command: Command,
+) -> None:
     assert command("train", *SMALL, "--out", "run").exit_code == 0
     done = command("train", "--resume", "run", "--set", "training.epochs=4")
     assert done.exit_code == 0
@@ -216,7 +243,9 @@ def test_more_epochs_extend_a_finished_run_and_the_schedule_is_remarked_on(comma
     assert json.loads(again.stdout)["epochs"] == 5
 
 
-@pytest.mark.parametrize("words", [("s.toml",), ("--out", "elsewhere"), ("--overwrite",), ("s.toml", "--out", "run")])
+@pytest.mark.parametrize(
+    "words", [("s.toml",), ("--out", "elsewhere"), ("--overwrite",), ("s.toml", "--out", "run")]
+)
 def test_a_run_that_goes_on_has_its_own_settings_and_folder(
     words: tuple[str, ...], command: Command, tmp_path: Path
 ) -> None:
@@ -234,7 +263,10 @@ def test_a_run_that_goes_on_has_its_own_settings_and_folder(
         (("nothing",), "nothing: is no run that can be resumed: it holds no config.toml."),
         (("x" * 300,), ": is no run that can be resumed: it holds no config.toml."),
         (("run", "--seed", 7), "seed is 0 in run and 7 here: that would be another run."),
-        (("run", "--hidden", 9), "network.hidden is 8 in run and 9 here: that would be another run."),
+        (
+            ("run", "--hidden", 9),
+            "network.hidden is 8 in run and 9 here: that would be another run.",
+        ),
         (("run", "--optimizer", "adam"), "optimizer.name is 'momentum' in run and 'adam' here"),
         (("run", "--data", "nothing.csv"), "nothing.csv: cannot be found"),
     ],
@@ -284,18 +316,27 @@ def test_each_flag_sets_its_key_and_wins_over_the_file(
     words: tuple[str, ...], key: str, value: object, command: Command, tmp_path: Path
 ) -> None:
     write_csv(tmp_path / "rows.csv")
-    (tmp_path / "s.toml").write_text("seed = 3\n[network]\nhidden = 3\ndropout = 0.9\n", encoding="utf-8")
-    settings = json.loads(command("train", "s.toml", *words, "--dry-run", "--json").stdout)["config"]
+    (tmp_path / "s.toml").write_text(
+        "seed = 3\n[network]\nhidden = 3\ndropout = 0.9\n", encoding="utf-8"
+    )
+    settings = json.loads(command("train", "s.toml", *words, "--dry-run", "--json").stdout)[
+        "config"
+    ]
     for part in key.split("."):
         settings = settings[part]
     assert settings == (str(tmp_path / "rows.csv") if value == "ROWS" else value)
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist"])
-def test_a_data_set_where_a_configuration_should_be_gets_a_hint(name: str, command: Command) -> None:
+def test_a_data_set_where_a_configuration_should_be_gets_a_hint(
+    name: str, command: Command
+) -> None:
     done = command("train", name)
     assert done.exit_code == 2
-    assert f"{name}: there is no such configuration file. To train on a data set, write --data {name}" in done.stderr
+    assert (
+        f"{name}: there is no such configuration file. To train on a data set, write --data {name}"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -322,9 +363,14 @@ def test_every_error_knows_an_exit_code_that_is_promised() -> None:
 # Off a terminal
 
 
-@pytest.mark.parametrize("words", [("train", *SMALL), ("eval", "MODEL"), ("--help",), ("eval", "--nonsense")])
+@pytest.mark.parametrize(
+    "words", [("train", *SMALL), ("eval", "MODEL"), ("--help",), ("eval", "--nonsense")]
+)
 def test_no_control_codes_off_a_terminal(words: tuple[str, ...], mlpcli: Run, model: str) -> None:
-    done = mlpcli(*(model if word == "MODEL" else word for word in words), env=os.environ | {"TERM": "xterm-256color"})
+    done = mlpcli(
+        *(model if word == "MODEL" else word for word in words),
+        env=os.environ | {"TERM": "xterm-256color"},
+    )
     assert not set("\x1b\r\b") & set(done.stdout + done.stderr)
     assert done.stdout + done.stderr
 
@@ -342,10 +388,13 @@ def test_any_encoding_of_the_streams_will_do(mlpcli: Run, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "kind", [["train", *SMALL, "--out", b"\xff"], ["eval", b"\xff"], ["train", "--data", b"\xff.csv"]]
+    "kind",
+    [["train", *SMALL, "--out", b"\xff"], ["eval", b"\xff"], ["train", "--data", b"\xff.csv"]],
 )
 def test_names_that_are_not_utf8_do_no_harm(kind: list[str | bytes], tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "mlpcli", *kind], cwd=tmp_path, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "mlpcli", *kind], cwd=tmp_path, capture_output=True, check=False
+    )
     assert done.returncode == (0 if "--out" in kind else 2)
     assert b"Traceback" not in done.stderr
 
@@ -365,19 +414,26 @@ SHELL = {
 @pytest.mark.parametrize("how", SHELL)
 def test_a_stream_that_takes_nothing_ends_without_a_traceback(how: str, tmp_path: Path) -> None:
     line = f"{sys.executable} -m mlpcli train {' '.join(SMALL)} --out run {SHELL[how]}"
-    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == (2 if "full" in how else 0)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     if how == "stdout full":
-        assert done.stderr.endswith("mlpcli: the output cannot be written: No space left on device.\n")
+        assert done.stderr.endswith(
+            "mlpcli: the output cannot be written: No space left on device.\n"
+        )
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
 @pytest.mark.parametrize(
-    "words", [["train", *SMALL, "--out", "run"], ["train", *SMALL, "--out", "run", "--json"], ["eval"]]
+    "words",
+    [["train", *SMALL, "--out", "run"], ["train", *SMALL, "--out", "run", "--json"], ["eval"]],
 )
-def test_a_pipe_whose_reader_has_gone_ends_quietly(closed: str, words: list[str], model: str, tmp_path: Path) -> None:
+def test_a_pipe_whose_reader_has_gone_ends_quietly(
+    closed: str, words: list[str], model: str, tmp_path: Path
+) -> None:
     words = [*words, model] if words == ["eval"] else words
     process = subprocess.Popen(
         [sys.executable, "-m", "mlpcli", *words],
@@ -386,7 +442,9 @@ def test_a_pipe_whose_reader_has_gone_ends_quietly(closed: str, words: list[str]
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    stream, other = (process.stdout, process.stderr) if closed == "stdout" else (process.stderr, process.stdout)
+    stream, other = (
+        (process.stdout, process.stderr) if closed == "stdout" else (process.stderr, process.stdout)
+    )
     assert stream
     assert other
     stream.close()

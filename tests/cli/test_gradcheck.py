@@ -53,7 +53,10 @@ def test_all_activations_are_checked_on_digits(command: Command) -> None:
 
 
 def test_one_activation_and_another_seed(command: Command) -> None:
-    one, other = (document(command("gradcheck", "--activation", "tanh", "--seed", s, "--json")) for s in (1, 2))
+    one, other = (
+        document(command("gradcheck", "--activation", "tanh", "--seed", s, "--json"))
+        for s in (1, 2)
+    )
     assert {check["activation"] for check in one["checks"]} == {"tanh"}
     assert one["passed"]
     assert other["passed"]
@@ -61,7 +64,9 @@ def test_one_activation_and_another_seed(command: Command) -> None:
 
 
 def test_a_configuration_says_what_is_checked(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "s.toml").write_text("[network]\nhidden = 33\nactivation = 'logistic'\nl2 = 0.5\n", encoding="utf-8")
+    (tmp_path / "s.toml").write_text(
+        "[network]\nhidden = 33\nactivation = 'logistic'\nl2 = 0.5\n", encoding="utf-8"
+    )
     checks = document(command("gradcheck", "s.toml", "--json"))["checks"]
     assert [c["activation"] for c in checks[-4:]] == ["logistic"] * 4
     assert checks[-1]["case"] == "64-33-10, 32 rows of digits, trained weights"
@@ -107,7 +112,10 @@ def test_a_wrong_gradient_ends_with_1(command: Command, monkeypatch: pytest.Monk
     ],
 )
 def test_the_examples(path: Path, words: tuple[str, ...], code: int, command: Command) -> None:
-    done, as_json = command("gradcheck", "--impl", path, *words), command("gradcheck", "--impl", path, *words, "--json")
+    done, as_json = (
+        command("gradcheck", "--impl", path, *words),
+        command("gradcheck", "--impl", path, *words, "--json"),
+    )
     assert (done.exit_code, as_json.exit_code) == (code, code)
     assert document(as_json)["passed"] == (code == 0)
     assert done.stdout.splitlines()[-1].startswith("Wrong: ∂" if code else "Right: ")
@@ -120,16 +128,27 @@ def test_the_readme_shows_what_is_said_of_the_derivation_as_printed(command: Com
     assert said[said.index("∂a (3.4) is wrong") : said.index("Wrong: ")].strip() in readme
 
 
-def test_the_configurations_activation_is_the_files(command: Command, tmp_path: Path, file: Path) -> None:
+def test_the_configurations_activation_is_the_files(
+    command: Command, tmp_path: Path, file: Path
+) -> None:
     (tmp_path / "s.toml").write_text("[network]\nactivation = 'tanh'\n", encoding="utf-8")
-    assert document(command("gradcheck", "s.toml", "--impl", file, "--json"))["activation"] == "tanh"
+    assert (
+        document(command("gradcheck", "s.toml", "--impl", file, "--json"))["activation"] == "tanh"
+    )
 
 
-@pytest.mark.parametrize("fault", ["syntax", "None", "unknown keys", "NaN", "integers", "exit", "hard exit"])
-def test_a_file_that_cannot_be_checked_ends_with_2(fault: str, command: Command, file: Path) -> None:
+@pytest.mark.parametrize(
+    "fault", ["syntax", "None", "unknown keys", "NaN", "integers", "exit", "hard exit"]
+)
+def test_a_file_that_cannot_be_checked_ends_with_2(
+    fault: str, command: Command, file: Path
+) -> None:
     text, sentence = FAULTS[fault]
     file.write_text(text, encoding="utf-8")
-    done, as_json = command("gradcheck", "--impl", file), command("gradcheck", "--impl", file, "--json")
+    done, as_json = (
+        command("gradcheck", "--impl", file),
+        command("gradcheck", "--impl", file, "--json"),
+    )
     assert (done.exit_code, as_json.exit_code, done.stdout) == (2, 2, "")
     assert done.stderr.startswith(f"mlpcli: {file}: ")
     assert sentence in done.stderr
@@ -149,14 +168,22 @@ def test_a_file_that_cannot_be_checked_ends_with_2(fault: str, command: Command,
         (("nothing.toml",), "nothing.toml"),
     ],
 )
-def test_what_cannot_be_checked_is_one_sentence(words: tuple[str, ...], sentence: str, command: Command) -> None:
+def test_what_cannot_be_checked_is_one_sentence(
+    words: tuple[str, ...], sentence: str, command: Command
+) -> None:
     done, as_json = command("gradcheck", *words), command("gradcheck", *words, "--json")
     assert (done.exit_code, as_json.exit_code, done.stdout) == (2, 2, "")
     assert sentence in done.stderr
-    assert document(as_json) == {"schema": 1, "passed": False, "error": as_json.stderr.strip().removeprefix("mlpcli: ")}
+    assert document(as_json) == {
+        "schema": 1,
+        "passed": False,
+        "error": as_json.stderr.strip().removeprefix("mlpcli: "),
+    }
 
 
-@pytest.mark.parametrize("words", [("--timeout", "0"), ("--timeout", "long"), ("--no-such-flag",), ("a", "b")])
+@pytest.mark.parametrize(
+    "words", [("--timeout", "0"), ("--timeout", "long"), ("--no-such-flag",), ("a", "b")]
+)
 def test_a_wrong_word_is_a_usage_error(words: tuple[str, ...], command: Command) -> None:
     done = command("gradcheck", *words)
     assert (done.exit_code, done.stdout) == (2, "")
@@ -184,10 +211,14 @@ def test_what_a_file_prints_never_gets_into_the_document(mlpcli: Run, file: Path
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "0<&-", "2>/dev/null"])
-def test_a_closed_stream_lets_nothing_into_the_document(closed: str, tmp_path: Path, file: Path) -> None:
+def test_a_closed_stream_lets_nothing_into_the_document(
+    closed: str, tmp_path: Path, file: Path
+) -> None:
     file.write_text("print('loud')\n" + PLAIN, encoding="utf-8")
     line = f"{sys.executable} -m mlpcli gradcheck --impl {file} --json {closed}"
-    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, document(done)["passed"]) == (0, True)
 
 
@@ -195,14 +226,32 @@ def test_a_file_that_wants_to_be_told_something_is_told_nothing(mlpcli: Run, fil
     file.write_text("x = input('x? ')\n" + PLAIN, encoding="utf-8")
     done = mlpcli("gradcheck", "--impl", file, input="3\n")
     assert done.returncode == 2
-    assert "stopped with EOFError: EOF when reading a line\n  line 1, in <module>: x = input('x? ')" in done.stderr
+    assert (
+        "stopped with EOFError: EOF when reading a line\n  line 1, in <module>: x = input('x? ')"
+        in done.stderr
+    )
 
 
 def test_the_files_beside_it_do_not_come_between(tmp_path: Path, file: Path) -> None:
-    for name in ("random", "inspect", "typing", "runpy"):  # each would break the child's own imports
+    for name in (
+        "random",
+        "inspect",
+        "typing",
+        "runpy",
+    ):  # each would break the child's own imports
         (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')\n", encoding="utf-8")
-    command = [sys.executable, "-P", "-m", "mlpcli", "gradcheck", "--impl", file.rename(tmp_path / "rück wärts.py")]
-    done = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "mlpcli",
+        "gradcheck",
+        "--impl",
+        file.rename(tmp_path / "rück wärts.py"),
+    ]
+    done = subprocess.run(
+        [*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert document(done)["passed"]
 
@@ -211,7 +260,10 @@ def test_the_files_beside_it_do_not_come_between(tmp_path: Path, file: Path) -> 
 
 
 def test_the_self_test_counts_what_was_caught_and_named(command: Command) -> None:
-    done, as_json = command("gradcheck", "--self-test"), command("gradcheck", "--self-test", "--json")
+    done, as_json = (
+        command("gradcheck", "--self-test"),
+        command("gradcheck", "--self-test", "--json"),
+    )
     assert (done.exit_code, as_json.exit_code) == (0, 0)
     read = document(as_json)
     assert read["passed"]
@@ -223,9 +275,15 @@ def test_the_self_test_counts_what_was_caught_and_named(command: Command) -> Non
     assert sum(not trial["idle"] for trial in read["trials"] if trial["activation"] == "tanh") >= 17
 
 
-def test_a_self_test_that_misses_something_ends_with_1(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_self_test_that_misses_something_ends_with_1(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     judge = selftest.judge
-    monkeypatch.setattr(selftest, "judge", lambda samples: tuple(replace(row, passed=True) for row in judge(samples)))
+    monkeypatch.setattr(
+        selftest,
+        "judge",
+        lambda samples: tuple(replace(row, passed=True) for row in judge(samples)),
+    )
     done = command("gradcheck", "--self-test")
     assert done.exit_code == 1
     assert "transposed: NOT CAUGHT" in done.stdout
@@ -235,7 +293,8 @@ def test_a_self_test_that_misses_something_ends_with_1(command: Command, monkeyp
 
 
 @pytest.mark.parametrize(
-    "flag", ["--data", "--impl", "--timeout", "--activation", "--seed", "--self-test", "--json", "--help"]
+    "flag",
+    ["--data", "--impl", "--timeout", "--activation", "--seed", "--self-test", "--json", "--help"],
 )
 def test_every_flag_is_in_the_help(flag: str, command: Command) -> None:
     assert f" {flag} " in command("gradcheck", "--help").stdout

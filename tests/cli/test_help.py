@@ -13,7 +13,17 @@ from tests.conftest import Command
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 PROMISED = {
     "train": [
-        *("--data", "--hidden", "--dropout", "--epochs", "--batch-size", "--lr", "--optimizer", "--seed", "--threads"),
+        *(
+            "--data",
+            "--hidden",
+            "--dropout",
+            "--epochs",
+            "--batch-size",
+            "--lr",
+            "--optimizer",
+            "--seed",
+            "--threads",
+        ),
         *("--set", "--out", "--resume", "--overwrite", "--json", "--quiet", "--dry-run"),
     ],
     "eval": ["--data", "--split", "--min-accuracy", "--json"],
@@ -41,9 +51,13 @@ finally:
 """
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["eval", "--help"], ["--version"], []])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["train", "--help"], ["eval", "--help"], ["--version"], []]
+)
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT, *words], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *words], capture_output=True, text=True, check=False
+    )
     modules = json.loads(done.stderr.splitlines()[-1])
     assert ("Usage: " in done.stdout) == (words != ["--version"])
     assert [name for name in modules if name in HEAVY or name.startswith("mlpcli.rendering")] == []

@@ -23,13 +23,23 @@ def test_each_line_of_code_stands_where_the_page_says(code: str, line: str) -> N
 
 @pytest.mark.parametrize(
     "function",
-    ["forward", "logits_gradient", "second_layer_gradient", "hidden_gradient", "first_layer_gradient"],
+    [
+        "forward",
+        "logits_gradient",
+        "second_layer_gradient",
+        "hidden_gradient",
+        "first_layer_gradient",
+    ],
 )
 def test_every_computing_statement_of_the_equations_is_on_the_page(function: str) -> None:
-    (found,) = (n for n in ast.parse(SOURCE).body if isinstance(n, ast.FunctionDef) and n.name == function)
+    (found,) = (
+        n for n in ast.parse(SOURCE).body if isinstance(n, ast.FunctionDef) and n.name == function
+    )
     steps = [n for n in found.body[1:] if isinstance(n, ast.Expr | ast.AugAssign)]
     assert steps
-    assert {ast.get_source_segment(SOURCE, step) for step in steps} <= {code for code, _ in REFERENCES}
+    assert {ast.get_source_segment(SOURCE, step) for step in steps} <= {
+        code for code, _ in REFERENCES
+    }
 
 
 @pytest.mark.parametrize("formula", FORMULAS.values())

@@ -33,7 +33,10 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Pa
     for name in ("configs", "examples"):
         shutil.copytree(ROOT / name, folder / name)
     iris, wine, stream = load_iris(), load_wine(), np.random.default_rng(0)
-    lines = [",".join([*map(str, row), iris.target_names[k]]) for row, k in zip(iris.data, iris.target, strict=True)]
+    lines = [
+        ",".join([*map(str, row), iris.target_names[k]])
+        for row, k in zip(iris.data, iris.target, strict=True)
+    ]
     (folder / "iris.csv").write_text("\n".join(["a,b,c,d,species", *lines]), encoding="utf-8")
     digits = stream.integers(0, 256, (10_200, 784)).astype(np.uint8)
     cache.store("openml-mnist_784@1", table("mnist", digits, np.arange(10_200) % 10))
@@ -51,7 +54,9 @@ def session(newcomer: Path) -> "dict[str, subprocess.CompletedProcess[str]]":
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("mlpcli")])
-def test_every_command_in_the_readme_runs(command: str, session: "dict[str, subprocess.CompletedProcess[str]]") -> None:
+def test_every_command_in_the_readme_runs(
+    command: str, session: "dict[str, subprocess.CompletedProcess[str]]"
+) -> None:
     done = session[command]
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
@@ -60,7 +65,9 @@ def test_every_command_in_the_readme_runs(command: str, session: "dict[str, subp
 @pytest.mark.parametrize("command", [line for line in COMMANDS if not line.startswith("mlpcli")])
 def test_every_make_target_in_the_readme_is_one(command: str) -> None:
     assert command.startswith("make ")
-    done = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -75,11 +82,20 @@ def test_the_code_in_the_readme_scores_a_model_as_eval_does(
 ) -> None:
     stream = np.random.default_rng(1)
     x, y = stream.normal(size=(300, 5)), stream.integers(0, 3, 300)
-    np.savez(newcomer / "rows.npz", x=x + y[:, None], y=y, x_test=(x + y[:, None])[:99], y_test=y[:99])
+    np.savez(
+        newcomer / "rows.npz", x=x + y[:, None], y=y, x_test=(x + y[:, None])[:99], y_test=y[:99]
+    )
     for activation in ("tanh", "logistic", "relu"):
         out = ("--out", "runs/first", "--overwrite", "--epochs", "3")
         mlpcli(
-            "train", "--data", "rows.npz", "--set", f"network.activation={activation}", *out, cwd=newcomer, check=True
+            "train",
+            "--data",
+            "rows.npz",
+            "--set",
+            f"network.activation={activation}",
+            *out,
+            cwd=newcomer,
+            check=True,
         )
         said = json.loads(mlpcli("eval", "runs/first", "--json", cwd=newcomer).stdout)
         monkeypatch.chdir(newcomer)
@@ -99,7 +115,9 @@ def test_the_table_of_keys_is_the_configurations_own() -> None:
         assert field.default is not PydanticUndefined
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name
+)
 def test_every_configuration_is_valid(path: Path) -> None:
     assert config.load(path, {}, []).seed >= 0
 

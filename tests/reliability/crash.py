@@ -36,7 +36,9 @@ from tests.support.processes import (
 
 RANDOM, LEFT = "at a random time", "at a random time, within a save"
 POINTS = SAVING | LOGGING
-TURN = [point for pair in zip_longest(POINTS, [RANDOM] * 12) for point in pair if point]  # 25 kills: all points
+TURN = [
+    point for pair in zip_longest(POINTS, [RANDOM] * 12) for point in pair if point
+]  # 25 kills: all points
 MOST_KILLS = 4  # of one run
 COVERED = 200  # kills from which on every named point must have been hit
 
@@ -59,7 +61,11 @@ class Tally:
         """What must not be."""
         missed = [point for point in POINTS if not self.kills[point]] if wanted >= COVERED else []
         few = [f"only {self.kills.total()} kills"] if self.kills.total() < wanted else []
-        few += [f"only {self.within_saves} kills within a save"] if 5 * self.within_saves < wanted else []
+        few += (
+            [f"only {self.within_saves} kills within a save"]
+            if 5 * self.within_saves < wanted
+            else []
+        )
         return [*self.differing, *few, *(f"never killed: {point}" for point in missed)]
 
     def report(self) -> str:
@@ -74,7 +80,12 @@ class Killing:
     """Kills runs and resumes them, all drawn from one seed."""
 
     def __init__(self, folder: Path, seed: int = 0) -> None:
-        self.folder, self.chance, self.points, self.tally = folder, Random(seed), deque(TURN), Tally()
+        self.folder, self.chance, self.points, self.tally = (
+            folder,
+            Random(seed),
+            deque(TURN),
+            Tally(),
+        )
 
     def until(self, wanted: int, references: Sequence[Reference]) -> Tally:
         """Disturb runs of the references' cases in turn until there were so many kills."""
@@ -83,7 +94,11 @@ class Killing:
             if not left:
                 break
             self.tally.runs += 1
-            self._one(reference, self.folder / f"run-{self.tally.runs}", min(left, self.chance.randint(1, MOST_KILLS)))
+            self._one(
+                reference,
+                self.folder / f"run-{self.tally.runs}",
+                min(left, self.chance.randint(1, MOST_KILLS)),
+            )
         return self.tally
 
     def _one(self, reference: Reference, run: Path, kills: int) -> None:
@@ -100,7 +115,11 @@ class Killing:
         """Start a run, kill it at most so many times, and resume it each time, until it comes to its end."""
         words: list[object] = [*reference.case.words, "--out", run]
         for left in reversed(range(kills + 1)):
-            done = self._attempt(words, self.points[0], reference.seconds) if left else ended(start("train", *words))
+            done = (
+                self._attempt(words, self.points[0], reference.seconds)
+                if left
+                else ended(start("train", *words))
+            )
             if done.code == 0:
                 break
             assert left, f"exit code {done.code}: {done.stderr}"
@@ -111,7 +130,9 @@ class Killing:
     def _attempt(self, words: Sequence[object], point: str, seconds: float) -> Ended:
         """Run the command to where it is killed, or to its end where it comes to that before."""
         if point in POINTS:
-            return ended(start("train", *words, trap=(point, self.chance.randint(1, POINTS[point]))))
+            return ended(
+                start("train", *words, trap=(point, self.chance.randint(1, POINTS[point])))
+            )
         process = start("train", *words)
         with suppress(subprocess.TimeoutExpired):
             process.wait(self.chance.uniform(0.3, 1) * seconds)
@@ -150,7 +171,9 @@ def signals(wanted: int, folder: Path, references: list[Reference]) -> list[str]
 
     def stop(n: int) -> int:
         number = list(CODES)[n % len(CODES)]
-        return stop_and_resume(references[n % len(references)], folder / f"run-{n}", number, chance, again=n % 5 == 0)
+        return stop_and_resume(
+            references[n % len(references)], folder / f"run-{n}", number, chance, again=n % 5 == 0
+        )
 
     return _each(stop, wanted, "exit codes")
 
@@ -167,7 +190,9 @@ def starts(wanted: int, folder: Path, references: list[Reference]) -> list[str]:
 def repeats(wanted: int, folder: Path, references: list[Reference]) -> list[str]:
     """The long version of test_repeats.py."""
 
-    reference = next(reference for reference in references if "two processes" in reference.case.name)
+    reference = next(
+        reference for reference in references if "two processes" in reference.case.name
+    )
 
     def repeat(n: int) -> str:
         done = ended(train(reference.case, folder / "again", "--overwrite"))

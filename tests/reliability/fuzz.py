@@ -34,7 +34,9 @@ SECONDS, MEMORY = 2, 256 * 2**20
 LINUX = sys.platform == "linux"  # elsewhere a process's memory cannot be limited
 MOST_STARTS = 500  # inputs that others are made from
 LARGEST = 2**17  # bytes of an input
-PARTICULARS = re.compile(r"""'[^']*'|"[^"]*"|\(\S*\)|first line is .*|0x\w+|\b[0-9a-f]{2}\b|[\d,.]+""", re.DOTALL)
+PARTICULARS = re.compile(
+    r"""'[^']*'|"[^"]*"|\(\S*\)|first line is .*|0x\w+|\b[0-9a-f]{2}\b|[\d,.]+""", re.DOTALL
+)
 
 
 class TooSlow(BaseException):
@@ -139,7 +141,9 @@ def keep(loader: str, found: dict[bytes, str]) -> None:
 
 def main(words: list[str]) -> int:
     """Fuzz, or damage, as the words say; returns 1 where anything was found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("words", nargs="*", metavar="[damage] [N]")
     parser.add_argument("--only", choices=LOADERS)
     parser.add_argument("--seed", type=int, default=0)
@@ -150,7 +154,9 @@ def main(words: list[str]) -> int:
     found = 0
     for name in [given.only] if given.only else LOADERS:
         campaign = in_child(name, 100_000 if count is None else count, given.seed)
-        print(f"{name:<11}{campaign.inputs:>9,} inputs {len(campaign.forms):>5} answers {len(campaign.found):>4} wrong")
+        print(
+            f"{name:<11}{campaign.inputs:>9,} inputs {len(campaign.forms):>5} answers {len(campaign.found):>4} wrong"
+        )
         keep(name, campaign.found)
         found += len(campaign.found)
     return int(found > 0)

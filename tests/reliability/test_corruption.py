@@ -38,7 +38,9 @@ def test_a_changed_bit_or_byte_is_found_wherever_it_is(
 
 
 @every_victim
-def test_a_cut_is_found_wherever_it_is(make: Callable[[Path], Path], passes: Undetected, tmp_path: Path) -> None:
+def test_a_cut_is_found_wherever_it_is(
+    make: Callable[[Path], Path], passes: Undetected, tmp_path: Path
+) -> None:
     path = make(tmp_path)
     every = list(cuts(path.read_bytes()))
     some = [*every[:20], *Random(0).sample(every, 260), *every[-100:]]  # the last are in the seal
@@ -46,13 +48,17 @@ def test_a_cut_is_found_wherever_it_is(make: Callable[[Path], Path], passes: Und
 
 
 @every_victim
-def test_a_whole_file_is_not_called_damaged(make: Callable[[Path], Path], passes: Undetected, tmp_path: Path) -> None:
+def test_a_whole_file_is_not_called_damaged(
+    make: Callable[[Path], Path], passes: Undetected, tmp_path: Path
+) -> None:
     path = make(tmp_path)
     check_seal(path)
     assert passes(path)
 
 
-def test_the_newest_checkpoint_is_used_and_the_former_one_where_it_is_damaged(tmp_path: Path) -> None:
+def test_the_newest_checkpoint_is_used_and_the_former_one_where_it_is_damaged(
+    tmp_path: Path,
+) -> None:
     path = second_checkpoint_file(tmp_path)
     assert checkpoint.load(tmp_path).state.epoch == NEWEST
     put(path, path.read_bytes()[:-1])
@@ -77,7 +83,10 @@ def test_a_model_says_what_to_do_where_it_was_changed_on_purpose(tmp_path: Path)
     with pytest.raises(ModelError) as caught:
         modelfile.load(path)
     advice = "If it was changed on purpose, take 'sealed' out of its header."
-    assert str(caught.value) == f"{path}: is damaged: it is not what was written, byte by byte. {advice}"
+    assert (
+        str(caught.value)
+        == f"{path}: is damaged: it is not what was written, byte by byte. {advice}"
+    )
 
 
 def test_a_model_by_other_hands_needs_no_seal_but_one_that_it_has_must_hold(tmp_path: Path) -> None:
@@ -90,17 +99,25 @@ def test_a_model_by_other_hands_needs_no_seal_but_one_that_it_has_must_hold(tmp_
 
 
 @pytest.mark.parametrize("name", ["theta", "slot1", "best"])
-def test_a_checkpoint_with_a_number_that_is_not_finite_is_not_written(name: str, tmp_path: Path) -> None:
+def test_a_checkpoint_with_a_number_that_is_not_finite_is_not_written(
+    name: str, tmp_path: Path
+) -> None:
     path, bad = checkpoint_file(tmp_path), small_checkpoint()
     before = path.read_bytes()
-    vectors = {"theta": bad.state.network.theta, "slot1": bad.state.optimizer.slots[1], "best": bad.best.theta}
+    vectors = {
+        "theta": bad.state.network.theta,
+        "slot1": bad.state.optimizer.slots[1],
+        "best": bad.best.theta,
+    }
     vectors[name][3] = np.inf
     checkpoint.save(tmp_path, bad)
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["theta", "slot0", "slot1", "best"])
-def test_a_checkpoint_with_a_number_that_is_not_finite_is_not_read(name: str, tmp_path: Path) -> None:
+def test_a_checkpoint_with_a_number_that_is_not_finite_is_not_read(
+    name: str, tmp_path: Path
+) -> None:
     path = checkpoint_file(tmp_path)
     arrays = read_npz(path)
     arrays[name][3] = np.nan

@@ -48,7 +48,9 @@ def test_the_kills_were_at_every_named_point_and_at_random_times(tally: Tally) -
 @pytest.fixture
 def folder(tmp_path: Path, digits_run: Path) -> Path:
     """A run that was killed when a checkpoint was half-written; another one has put the data set into the cache."""
-    done = ended(start("train", *QUICK.words, "--out", tmp_path / "run", trap=("half of a write done", 20)))
+    done = ended(
+        start("train", *QUICK.words, "--out", tmp_path / "run", trap=("half of a write done", 20))
+    )
     assert done.code == -signal.SIGKILL
     return tmp_path / "run"
 
@@ -60,7 +62,14 @@ def test_a_write_that_is_cut_off_leaves_a_part_and_resuming_clears_it_away(folde
 
 
 def test_a_point_that_a_run_never_comes_to_kills_nothing(tmp_path: Path) -> None:
-    assert ended(start("train", *QUICK.words, "--out", tmp_path / "run", trap=("before the rename", 10**6))).code == 0
+    assert (
+        ended(
+            start(
+                "train", *QUICK.words, "--out", tmp_path / "run", trap=("before the rename", 10**6)
+            )
+        ).code
+        == 0
+    )
 
 
 def test_the_harness_sees_another_seed_and_a_changed_byte(tmp_path: Path) -> None:
@@ -71,7 +80,9 @@ def test_the_harness_sees_another_seed_and_a_changed_byte(tmp_path: Path) -> Non
         outcomes.append(outcome(tmp_path / "run"))
     assert outcomes[0] != outcomes[1]
     whole = (tmp_path / "run" / "checkpoint.npz").read_bytes()
-    (tmp_path / "run" / "checkpoint.npz").write_bytes(bytes([*whole[:200], whole[200] ^ 1, *whole[201:]]))
+    (tmp_path / "run" / "checkpoint.npz").write_bytes(
+        bytes([*whole[:200], whole[200] ^ 1, *whole[201:]])
+    )
     with pytest.raises(Exception, match=r"checkpoint\.npz"):
         check_files(tmp_path / "run")
 
@@ -85,4 +96,6 @@ def test_the_harness_fails_a_run_of_kills_that_proves_little() -> None:
     tally = Tally(runs=1)
     tally.kills[RANDOM] = 200
     assert "only 0 kills within a save" in tally.problems(200)
-    assert sum(problem.startswith("never killed: ") for problem in tally.problems(200)) == len(POINTS)
+    assert sum(problem.startswith("never killed: ") for problem in tally.problems(200)) == len(
+        POINTS
+    )

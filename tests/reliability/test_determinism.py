@@ -24,11 +24,20 @@ def model_bytes(command: Command, *words: object) -> bytes:
         ("--optimizer", "adam"),
         ("--optimizer", "sgd", "--dropout", 0),
         ("--batch-size", 1000, "--set", "network.activation=tanh"),
-        ("--set", "network.input_dropout=0.3", "--set", "network.max_norm=0.5", "--set", "network.l2=0.01"),
+        (
+            "--set",
+            "network.input_dropout=0.3",
+            "--set",
+            "network.max_norm=0.5",
+            "--set",
+            "network.l2=0.01",
+        ),
         ("--data", "rows.csv"),
     ],
 )
-def test_the_same_seed_gives_the_same_bytes(words: tuple[object, ...], command: Command, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes(
+    words: tuple[object, ...], command: Command, tmp_path: Path
+) -> None:
     write_csv(tmp_path / "rows.csv")
     assert model_bytes(command, *words) == model_bytes(command, *words)
 
@@ -49,7 +58,9 @@ def test_what_is_printed_changes_nothing(words: tuple[str, ...], command: Comman
     assert model_bytes(command, *words) == model_bytes(command)
 
 
-def test_neither_the_time_nor_the_folder_changes_anything(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_the_time_nor_the_folder_changes_anything(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = model_bytes(command)
     local, calm = time.localtime, time.time
     monkeypatch.setattr(time, "time", lambda: calm() - 1e9)
@@ -58,8 +69,15 @@ def test_neither_the_time_nor_the_folder_changes_anything(command: Command, monk
     assert Path("a/folder with another name/model.npz").read_bytes() == now
 
 
-def test_a_process_of_its_own_gives_the_same_bytes(command: Command, mlpcli: Run, tmp_path: Path) -> None:
-    assert mlpcli("train", *SMALL, "--out", "other", env=os.environ | {"PYTHONHASHSEED": "12"}).returncode == 0
+def test_a_process_of_its_own_gives_the_same_bytes(
+    command: Command, mlpcli: Run, tmp_path: Path
+) -> None:
+    assert (
+        mlpcli(
+            "train", *SMALL, "--out", "other", env=os.environ | {"PYTHONHASHSEED": "12"}
+        ).returncode
+        == 0
+    )
     assert (tmp_path / "other" / "model.npz").read_bytes() == model_bytes(command)
 
 
@@ -68,7 +86,14 @@ def test_a_run_can_be_replayed_from_its_configuration(
 ) -> None:
     write_csv(tmp_path / "rows.csv")
     write_csv(tmp_path / "more.csv", rows=30)
-    settings = ("--set", "data.validation=more.csv", "--set", "optimizer.name=adam", "--set", "network.l2=1e-5")
+    settings = (
+        "--set",
+        "data.validation=more.csv",
+        "--set",
+        "optimizer.name=adam",
+        "--set",
+        "network.l2=1e-5",
+    )
     first = model_bytes(command, "--data", "rows.csv", "--seed", 5, *settings)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

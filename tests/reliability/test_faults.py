@@ -29,7 +29,9 @@ class Disk:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
         self.fails_at, self.stays_broken, self.error = 0, False, errno.ENOSPC
-        patch.setattr(os, "fsync", self.failing("fsync", lambda handle: None))  # which is the slow one
+        patch.setattr(
+            os, "fsync", self.failing("fsync", lambda handle: None)
+        )  # which is the slow one
         for name in ("chmod", "replace", "rename", "unlink", "mkdir"):
             patch.setattr(os, name, self.failing(name, getattr(os, name)))
         patch.setattr(tempfile, "mkstemp", self.failing("mkstemp", tempfile.mkstemp))
@@ -52,7 +54,9 @@ class Disk:
 
     def failing(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def called(*args: Any, **options: Any) -> Any:
-            if name != "mkdir" or not os.path.isdir(args[0]):  # a folder that is there need not be made
+            if name != "mkdir" or not os.path.isdir(
+                args[0]
+            ):  # a folder that is there need not be made
                 self.step(name)
             return call(*args, **options)
 
@@ -97,7 +101,9 @@ class FailingFile:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    monkeypatch.setattr(observers, "MOST_SAVING", 1e9)  # how often a run is saved must not hang on the time
+    monkeypatch.setattr(
+        observers, "MOST_SAVING", 1e9
+    )  # how often a run is saved must not hang on the time
     return Disk(monkeypatch)
 
 
@@ -114,10 +120,14 @@ def left(folder: Path) -> tuple[bytes, list[tuple[object, ...]]]:
 
 
 def half_written(folder: Path) -> list[str]:
-    return [name for name in os.listdir(folder) if name.endswith(".part")] if folder.exists() else []
+    return (
+        [name for name in os.listdir(folder) if name.endswith(".part")] if folder.exists() else []
+    )
 
 
-def train_until_it_fails(command: Command, disk: Disk, words: tuple[object, ...], folder: Path) -> Any:
+def train_until_it_fails(
+    command: Command, disk: Disk, words: tuple[object, ...], folder: Path
+) -> Any:
     """Run the command on a disk that breaks, and look at what it says and leaves."""
     whole: list[bool] = []
     save = checkpoint.write_npz
@@ -160,7 +170,18 @@ def test_every_call_that_writes_is_among_those_that_are_made_to_fail(
     disk.at(0)
     assert command(*words, "--out", "run").exit_code == 0
     command(*words, "--out", "run", "--overwrite")
-    kinds = {"fsync", "chmod", "replace", "unlink", "mkdir", "mkstemp", "write", "flush", "append", "truncate"}
+    kinds = {
+        "fsync",
+        "chmod",
+        "replace",
+        "unlink",
+        "mkdir",
+        "mkstemp",
+        "write",
+        "flush",
+        "append",
+        "truncate",
+    }
     assert set(disk.calls) == kinds
     assert len(disk.calls) > 200
 
@@ -180,7 +201,12 @@ def test_wherever_a_disk_is_full_from_then_on_the_run_can_be_resumed_to_the_same
 
 
 def sweep(
-    command: Command, disk: Disk, words: tuple[object, ...], folder: Path, every: int, break_at: Callable[[int], None]
+    command: Command,
+    disk: Disk,
+    words: tuple[object, ...],
+    folder: Path,
+    every: int,
+    break_at: Callable[[int], None],
 ) -> None:
     disk.at(0)
     assert command(*words, "--out", "whole").exit_code == 0
@@ -188,12 +214,17 @@ def sweep(
     assert len(told_apart) > 70
     for call in told_apart[::every]:
         break_at(call)
-        assert train_until_it_fails(command, disk, (*words, "--out", "run"), folder / "run").exit_code == 2
+        assert (
+            train_until_it_fails(command, disk, (*words, "--out", "run"), folder / "run").exit_code
+            == 2
+        )
         go_on(command, words, folder / "run")
         assert left(folder / "run") == whole, disk.calls[:call]
         shutil.rmtree(folder / "run")
     break_at(len(disk.calls) + 10_000)
-    assert train_until_it_fails(command, disk, (*words, "--out", "run"), folder / "run").exit_code == 0
+    assert (
+        train_until_it_fails(command, disk, (*words, "--out", "run"), folder / "run").exit_code == 0
+    )
 
 
 def calls_told_apart(calls: list[str]) -> list[int]:
@@ -208,7 +239,12 @@ def test_wherever_a_disk_fails_while_a_run_goes_on_it_can_be_resumed_once_more(
 ) -> None:
     disk.at(0)
     assert command(*words, "--out", "whole").exit_code == 0
-    assert command(*words, "--out", "first", "--epochs", "1", "--set", "optimizer.schedule=constant").exit_code == 0
+    assert (
+        command(
+            *words, "--out", "first", "--epochs", "1", "--set", "optimizer.schedule=constant"
+        ).exit_code
+        == 0
+    )
     extended = ("train", "--resume", "first", "--epochs", "2", "--quiet")
     shutil.copytree("first", "extended")
     disk.at(0)
@@ -238,7 +274,9 @@ def test_wherever_a_disk_fails_while_a_run_is_replaced_there_is_a_model_before_a
     while failed:
         shutil.copytree("old", "run")
         disk.at(call, ERRORS[call % 4])
-        done = train_until_it_fails(command, disk, (*words, "--out", "run", "--overwrite"), tmp_path / "run")
+        done = train_until_it_fails(
+            command, disk, (*words, "--out", "run", "--overwrite"), tmp_path / "run"
+        )
         failed = done.exit_code != 0
         models = [modelfile.load(path) for path in tmp_path.glob("run*/model.npz")]
         assert models, disk.calls
@@ -251,7 +289,9 @@ def test_wherever_a_disk_fails_while_a_run_is_replaced_there_is_a_model_before_a
         call += 1 if call < 12 else 11  # first the old files are moved away
 
 
-def test_a_lock_that_cannot_be_had_is_told(command: Command, words: tuple[object, ...], monkeypatch: Any) -> None:
+def test_a_lock_that_cannot_be_had_is_told(
+    command: Command, words: tuple[object, ...], monkeypatch: Any
+) -> None:
     from filelock import FileLock
 
     def refuse(*args: object, **options: object) -> None:
@@ -270,12 +310,16 @@ def files_of_at_most(nbytes: int) -> dict[str, Any]:
     """Options for a process that may write no larger file; its coverage is not measured, since that is a file too."""
     return {
         "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, nbytes)),
-        "env": {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
+        "env": {
+            name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")
+        },
     }
 
 
 @pytest.mark.parametrize("most", [300, 4096, 20_000])
-def test_a_limit_on_the_size_of_files_ends_a_run_in_a_sentence(most: int, mlpcli: Run, tmp_path: Path) -> None:
+def test_a_limit_on_the_size_of_files_ends_a_run_in_a_sentence(
+    most: int, mlpcli: Run, tmp_path: Path
+) -> None:
     words = ("train", "--epochs", "3", "--hidden", "64", "--quiet")
     assert mlpcli(*words, "--out", "whole").returncode == 0
     done = mlpcli(*words, "--out", "run", **files_of_at_most(most))
@@ -284,15 +328,25 @@ def test_a_limit_on_the_size_of_files_ends_a_run_in_a_sentence(most: int, mlpcli
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.endswith(": cannot be written: File too large.\n")
     assert not half_written(tmp_path / "run")
-    again = ("--resume", "run") if (tmp_path / "run" / "config.toml").exists() else (*words[1:], "--out", "run")
+    again = (
+        ("--resume", "run")
+        if (tmp_path / "run" / "config.toml").exists()
+        else (*words[1:], "--out", "run")
+    )
     assert mlpcli("train", *again, "--quiet").returncode == 0
     assert left(tmp_path / "run") == left(tmp_path / "whole")
 
 
 def test_a_limit_while_a_run_goes_on_leaves_it_as_it_was(mlpcli: Run, tmp_path: Path) -> None:
     constant = ("--set", "optimizer.schedule=constant")
-    assert mlpcli("train", "--epochs", "4", "--hidden", "64", *constant, "--out", "whole").returncode == 0
-    assert mlpcli("train", "--epochs", "2", "--hidden", "64", *constant, "--out", "run").returncode == 0
+    assert (
+        mlpcli("train", "--epochs", "4", "--hidden", "64", *constant, "--out", "whole").returncode
+        == 0
+    )
+    assert (
+        mlpcli("train", "--epochs", "2", "--hidden", "64", *constant, "--out", "run").returncode
+        == 0
+    )
     before = (tmp_path / "run" / "checkpoint.npz").read_bytes()
     done = mlpcli("train", "--resume", "run", "--epochs", "4", **files_of_at_most(9000))
     assert done.returncode == 2
@@ -321,7 +375,17 @@ def test_a_disk_that_is_really_full_loses_nothing(room: str, mlpcli: Run, tmp_pa
     if not shutil.which("unshare"):
         pytest.skip("a disk of one's own needs unshare")
     (tmp_path / "disk").mkdir()
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", SCRIPT % room, "sh", sys.executable]
+    command = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        SCRIPT % room,
+        "sh",
+        sys.executable,
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     if done.returncode == 99 or done.stderr.startswith("unshare:"):
         pytest.skip("no disk may be mounted here")

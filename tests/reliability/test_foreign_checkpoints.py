@@ -36,7 +36,10 @@ from tests.support.loaders import small_checkpoint
         ({"steps": True}, "are no counts"),
         ({"position": [1, 2**64, 0.5]}, "are no counts"),
         ({"position": [1, 2, 10**400]}, "too large to convert"),
-        ({"streams": [{"bit_generator": "PCG64DXSM", "state": {"state": -1, "inc": 1}}] * 2}, "checkpoint of mlpcli"),
+        (
+            {"streams": [{"bit_generator": "PCG64DXSM", "state": {"state": -1, "inc": 1}}] * 2},
+            "checkpoint of mlpcli",
+        ),
         ({"best": [1, None]}, "must be real number"),
         ({"about": 3}, "not subscriptable"),
         ({"about": {"log_bytes": -1}}, "are no counts"),
@@ -57,8 +60,12 @@ def test_a_checkpoint_with_a_seal_whose_header_does_not_fit_is_refused(
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("order", [np.array([0, 0, 1]), np.array([1, 2, 3]), np.array([0.0, 1.0]), np.array([[0, 1]])])
-def test_a_checkpoint_with_a_seal_whose_order_is_none_is_refused(order: Raw, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "order", [np.array([0, 0, 1]), np.array([1, 2, 3]), np.array([0.0, 1.0]), np.array([[0, 1]])]
+)
+def test_a_checkpoint_with_a_seal_whose_order_is_none_is_refused(
+    order: Raw, tmp_path: Path
+) -> None:
     path = checkpoint_file(tmp_path)
     write_npz(path, read_npz(path) | {"order": order})
     with pytest.raises(ModelError, match="order is no order of rows"):
@@ -86,4 +93,7 @@ def test_a_checkpoint_that_does_not_go_with_its_run_is_refused(
     checkpoint.save(tmp_path / "run", swap(checkpoint.load(tmp_path / "run")))
     done = command("train", "--resume", "run", "--epochs", "4")
     assert done.exit_code == 2
-    assert "run: its checkpoint does not go with its settings and data. Start a new run." in done.stderr
+    assert (
+        "run: its checkpoint does not go with its settings and data. Start a new run."
+        in done.stderr
+    )

@@ -53,7 +53,11 @@ def say_nothing(folder: Path, content: bytes) -> None:
         (fail, "KeyError: 'a traceback'"),
         (warn, "RuntimeWarning: something is odd"),
         (hang, "TooSlow: over 0.05 s"),
-        pytest.param(gorge, "MemoryError: ", marks=pytest.mark.skipif(not fuzz.LINUX, reason="memory has no limit")),
+        pytest.param(
+            gorge,
+            "MemoryError: ",
+            marks=pytest.mark.skipif(not fuzz.LINUX, reason="memory has no limit"),
+        ),
         (say_nothing, "It is bad."),
     ],
 )
@@ -76,13 +80,19 @@ def test_what_a_loader_must_not_do_is_found_and_kept(
     assert fuzz.kept_inputs("bad") == [b"input"]
 
 
-def test_an_input_that_is_answered_in_new_words_is_changed_further(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_input_that_is_answered_in_new_words_is_changed_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def read(folder: Path, content: bytes) -> None:
         deep = len(content) - len(content.lstrip(b"a"))
         if deep > 9:
             raise KeyError("deep inside")
         raise DataError(f"{folder}: begins with {'a' * deep}.")
 
-    loader = Loader(lambda folder: [b"b"], (lambda content, stream: stream.choice((b"a", b"b")) + content,), read)
+    loader = Loader(
+        lambda folder: [b"b"],
+        (lambda content, stream: stream.choice((b"a", b"b")) + content,),
+        read,
+    )
     monkeypatch.setitem(LOADERS, "deep", loader)
     assert list(in_child("deep", 1_000, seed=0).found.values()) == ["KeyError: 'deep inside'"]

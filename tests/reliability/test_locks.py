@@ -54,8 +54,12 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_wide_rows(tmp_path_factory.mktemp("rows") / "rows.npz")
 
 
-def test_of_two_that_start_at_once_one_trains_and_the_other_is_told(tmp_path: Path, rows: Path) -> None:
-    for n, case in enumerate([digits("momentum", 1), wide(rows, "momentum", 1), digits("momentum", 1)]):
+def test_of_two_that_start_at_once_one_trains_and_the_other_is_told(
+    tmp_path: Path, rows: Path
+) -> None:
+    for n, case in enumerate(
+        [digits("momentum", 1), wide(rows, "momentum", 1), digits("momentum", 1)]
+    ):
         start_two(case, tmp_path / str(n))
 
 

@@ -55,14 +55,20 @@ def a_million_names_and_no_row(path: Path) -> None:
         (a_million_names_and_no_row, "has a header and no rows."),
     ],
 )
-def test_a_csv_line_of_a_million_columns_is_refused(make: Callable[[Path], None], said: str, tmp_path: Path) -> None:
+def test_a_csv_line_of_a_million_columns_is_refused(
+    make: Callable[[Path], None], said: str, tmp_path: Path
+) -> None:
     make(tmp_path / "wide.csv")
-    assert f"wide.csv: {said}" in refused(tmp_path, "train", "--data", "wide.csv", "--out", "run", file="wide.csv")
+    assert f"wide.csv: {said}" in refused(
+        tmp_path, "train", "--data", "wide.csv", "--out", "run", file="wide.csv"
+    )
 
 
 def test_a_bomb_of_members_that_share_their_bytes_is_refused_as_data(tmp_path: Path) -> None:
     (tmp_path / "bomb.npz").write_bytes(hostile.bomb())
-    assert "bomb.npz: would need " in refused(tmp_path, "train", "--data", "bomb.npz", "--out", "run", file="bomb.npz")
+    assert "bomb.npz: would need " in refused(
+        tmp_path, "train", "--data", "bomb.npz", "--out", "run", file="bomb.npz"
+    )
 
 
 @pytest.mark.parametrize("key", ["source", "validation", "test"])
@@ -70,7 +76,9 @@ def test_a_path_with_a_nul_byte_is_refused(key: str, tmp_path: Path) -> None:
     write_csv(tmp_path / "rows.csv")
     source = "" if key == "source" else 'source = "rows.csv"\n'
     (tmp_path / "s.toml").write_text(f'[data]\n{source}{key} = "a\\u0000b.csv"\n', encoding="utf-8")
-    assert "embedded null byte" in refused(tmp_path, "train", "s.toml", "--out", "run", file="b.csv")
+    assert "embedded null byte" in refused(
+        tmp_path, "train", "s.toml", "--out", "run", file="b.csv"
+    )
 
 
 # Models and checkpoints
@@ -87,13 +95,19 @@ def stopped_run(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) ->
 
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
-    "an array that claims more than there is": (hostile.claims_more, "claims 4,000,000,000 bytes of data"),
+    "an array that claims more than there is": (
+        hostile.claims_more,
+        "claims 4,000,000,000 bytes of data",
+    ),
     "dimensions past 2^64": (hostile.past_counting, "bytes of data, and the file holds 96."),
     "objects": (hostile.of_objects, "holds Python objects, which are never loaded"),
     "names with paths": (hostile.with_paths, "header"),
     "a header that is no JSON": (hostile.header_of(b"{'format': 1}"), "mlpcli"),
     "a header with a NUL byte": (hostile.header_of(b'{"format": "a\0b"}'), "mlpcli"),
-    "a header in another encoding": (hostile.header_of('{"format": "é"}'.encode("latin-1")), "mlpcli"),
+    "a header in another encoding": (
+        hostile.header_of('{"format": "é"}'.encode("latin-1")),
+        "mlpcli",
+    ),
     "a header nested deeply": (hostile.header_of(b"[" * 100_000), "mlpcli"),
     "a header that is a list": (hostile.header_of(b"[1, 2]"), "mlpcli"),
 }

@@ -28,8 +28,12 @@ K = 5
 # Losses
 
 
-@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e4), (np.float64, 1e4), (np.float64, 1e300)])
-def test_the_mean_loss_of_a_network_with_extreme_biases_is_finite_and_scipys(dtype: type, size: float) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(np.float32, 1e4), (np.float64, 1e4), (np.float64, 1e300)]
+)
+def test_the_mean_loss_of_a_network_with_extreme_biases_is_finite_and_scipys(
+    dtype: type, size: float
+) -> None:
     network, ws = Network(Shape(2, 3, K), "relu", dtype), workspace(Shape(2, 3, K), K, dtype)
     network.b2[:] = np.array([-1, 1, 0.5, -0.25, 0]) * size
     labels = np.arange(K)
@@ -110,12 +114,16 @@ def test_a_run_that_diverged_leaves_a_checkpoint_from_before_and_every_number_in
                 assert np.isfinite(array).all()
 
 
-def test_a_run_that_diverged_leaves_the_best_model_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_diverged_leaves_the_best_model_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, said = diverged(tmp_path / "run", monkeypatch)
     model = modelfile.load(tmp_path / "run" / "model.npz")
     assert np.isfinite(model.network.theta).all()
     assert model.header["best_epoch"] in (1, 2)
-    assert said.endswith(f"The best model, of epoch {model.header['best_epoch']}, is in {tmp_path / 'run'}.")
+    assert said.endswith(
+        f"The best model, of epoch {model.header['best_epoch']}, is in {tmp_path / 'run'}."
+    )
 
 
 # Features, labels and batches that are hardly any
@@ -133,11 +141,20 @@ X, Y = STREAM.normal(size=(60, 4)), np.arange(60) % 3
         pytest.param(np.repeat(X[:, :1], 4, axis=1), Y, (), id="features that are all the same"),
         pytest.param(X * [1e-40, 1e-300, 1e30, 1], Y, (), id="features of all sizes"),
         pytest.param(X, Y, ("--batch-size", 1), id="batches of one row"),
-        pytest.param(X, np.arange(60) % 12, ("--batch-size", 4), id="more classes than rows in a batch"),
+        pytest.param(
+            X, np.arange(60) % 12, ("--batch-size", 4), id="more classes than rows in a batch"
+        ),
         pytest.param(X, Y * 1000 - 7, (), id="labels that are not 0, 1, 2"),
-        pytest.param(X, Y.astype("u8") + np.uint64(2**64 - 3), (), id="labels at the end of all whole numbers"),
+        pytest.param(
+            X,
+            Y.astype("u8") + np.uint64(2**64 - 3),
+            (),
+            id="labels at the end of all whole numbers",
+        ),
         pytest.param(X, Y - 2.0**52, (), id="labels that are large floats"),
-        pytest.param(X, np.array(["", " ", "ß\n"])[Y], (), id="labels that are blank or of two lines"),
+        pytest.param(
+            X, np.array(["", " ", "ß\n"])[Y], (), id="labels that are blank or of two lines"
+        ),
     ],
 )
 def test_data_at_the_edge_is_learnt_from_and_scored(

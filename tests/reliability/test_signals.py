@@ -32,7 +32,9 @@ CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 SPREAD = 0.2  # of the time that the undisturbed run takes: the signal comes within so long after the first epoch
 
 
-def stop_and_resume(reference: Reference, run: Path, number: int, chance: Random, again: bool = False) -> int:
+def stop_and_resume(
+    reference: Reference, run: Path, number: int, chance: Random, again: bool = False
+) -> int:
     """Send a signal, or `again` two, to a run after its first epoch, go on, and compare; returns the exit code."""
     process = training(reference.case, run)
     time.sleep(chance.uniform(0, SPREAD * reference.seconds))
@@ -61,7 +63,9 @@ def _check_what_was_said(done: Ended, code: int, run: Path, again: bool) -> None
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     """A run on digits of a second or so."""
-    return undisturbed([digits("momentum", 120)], tmp_path_factory.mktemp("signals") / "undisturbed")[0]
+    return undisturbed(
+        [digits("momentum", 120)], tmp_path_factory.mktemp("signals") / "undisturbed"
+    )[0]
 
 
 @pytest.mark.parametrize("number", CODES)
@@ -88,7 +92,9 @@ def test_with_json_the_way_on_is_said_on_stderr(tmp_path: Path) -> None:
 def test_a_signal_while_the_command_is_imported_ends_it_without_a_traceback(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "typer.py").write_text(f"import os\nos.kill(os.getpid(), {number})\n", encoding="utf-8")
+    (tmp_path / "typer.py").write_text(
+        f"import os\nos.kill(os.getpid(), {number})\n", encoding="utf-8"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     assert ended(start("--version")) == Ended(-number, "", "")
 

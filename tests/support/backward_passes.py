@@ -31,7 +31,9 @@ def cases(activation: str, l2: float = 0.0) -> tuple[tuple[Case, Gradients], ...
 def sample(case: Case, given: Gradients, truth: Gradients) -> Sample:
     """What was given for a case, each gradient to be as exact as its type."""
     tolerance = {name: TOLERANCE[value.dtype.name] for name, value in given.items()}
-    return Sample(case, {name: value.astype(np.float64) for name, value in given.items()}, truth, tolerance)
+    return Sample(
+        case, {name: value.astype(np.float64) for name, value in given.items()}, truth, tolerance
+    )
 
 
 def verdict(

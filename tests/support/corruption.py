@@ -92,7 +92,9 @@ def report_damage(count: int, seed: int) -> int:
             content = path.read_bytes()
             missed += (cut := undetected(path, cuts(content), passes))
             missed += (changed := undetected(path, changes(content, count, seed), passes))
-        print(f"{name}: {len(content):,} cuts, {len(cut)} unnoticed; {count:,} changes, {len(changed)} unnoticed")
+        print(
+            f"{name}: {len(content):,} cuts, {len(cut)} unnoticed; {count:,} changes, {len(changed)} unnoticed"
+        )
     for what in missed[:20]:
         print(what)
     return int(bool(missed))

@@ -87,7 +87,9 @@ class Torn(io.BufferedRandom):
 def set_up(trap: Trap) -> None:
     """Put the traps into mlpcli/files.py."""
     calls = {
-        "fdopen": lambda handle, mode: Torn(io.FileIO(handle, mode), trap, "half of a write done", "before the flush"),
+        "fdopen": lambda handle, mode: Torn(
+            io.FileIO(handle, mode), trap, "half of a write done", "before the flush"
+        ),
         "fsync": lambda handle: _fsync(trap, handle),
         "chmod": trap.around("before chmod", os.chmod, ""),
         "replace": lambda path, to: _replace(trap, path, to),

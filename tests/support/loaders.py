@@ -16,19 +16,33 @@ from mlpcli.datasets import cache, csvfile, idx
 from mlpcli.datasets import npz as npzfile
 from mlpcli.datasets.table import fingerprint, table
 from mlpcli.model.network import Network
-from mlpcli.model.state import Best, streams
+from mlpcli.model.state import Best, Streams
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.storage import checkpoint, modelfile
 from mlpcli.storage.checkpoint import Checkpoint
 from mlpcli.storage.modelfile import Model
 from mlpcli.training.loop import new_state
 from tests.support import formats
-from tests.support.mutations import Change, change_archive, change_bytes, change_packed, change_sealed, change_text
+from tests.support.mutations import (
+    Change,
+    change_archive,
+    change_bytes,
+    change_packed,
+    change_sealed,
+    change_text,
+)
 
-IMAGES, LABELS = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4), np.array([2, 0, 1], np.uint8)
+IMAGES, LABELS = (
+    np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4),
+    np.array([2, 0, 1], np.uint8),
+)
 X, Y = np.arange(12.0).reshape(4, 3), np.array([0, 1, 0, 1])
 KEPT = table("data", X, np.array(["a", "b", "a", "é"]))
-CSV = ["1,2,a\n3,4,b\n5,6.5,a\n", "one;two;label\n1;2;x\n-3e5;4;y\n", '1\t2\t"a ""b"""\r\n3\t4\t"c\nd"\r\n']
+CSV = [
+    "1,2,a\n3,4,b\n5,6.5,a\n",
+    "one;two;label\n1;2;x\n-3e5;4;y\n",
+    '1\t2\t"a ""b"""\r\n3\t4\t"c\nd"\r\n',
+]
 TOML = '[data]\nsource = "a.csv"\nvalidation = "b.csv"\n[optimizer]\nname = "adam"\nlr = 1e-3\nnesterov = false\n'
 
 
@@ -46,21 +60,40 @@ def small_model() -> Model:
     stream = np.random.default_rng(0)
     network = Network(Shape(4, 3, 2), "relu")
     network.theta[:] = stream.normal(size=len(network.theta))
-    return Model(network, Scaling(np.zeros(4, "f4"), np.ones(4, "f4")), {"classes": ["no", "yes"], "image": [2, 2]})
+    return Model(
+        network,
+        Scaling(np.zeros(4, "f4"), np.ones(4, "f4")),
+        {"classes": ["no", "yes"], "image": [2, 2]},
+    )
 
 
 def small_checkpoint(epoch: int = 2, optimizer: str = "adam") -> Checkpoint:
     """A run of that model, in the middle of an epoch of five rows."""
     settings = config.load(None, {"optimizer.name": optimizer, "network.hidden": 3}, [])
-    state = new_state(settings, Shape(4, 3, 2), streams(0))
-    state.epoch, state.batch, state.order, state.loss_sum = epoch, 1, np.array([3, 1, 0, 2, 4]), 0.75
-    about = {"config": settings.model_dump(), "data_sha256": "0" * 64, "log_bytes": 9, "seconds": 0.5}
+    state = new_state(settings, Shape(4, 3, 2), Streams.from_seed(0))
+    state.epoch, state.batch, state.order, state.loss_sum = (
+        epoch,
+        1,
+        np.array([3, 1, 0, 2, 4]),
+        0.75,
+    )
+    about = {
+        "config": settings.model_dump(),
+        "data_sha256": "0" * 64,
+        "log_bytes": 9,
+        "seconds": 0.5,
+    }
     return Checkpoint(state, Best(state.network.theta.copy(), 1, 0.5), about | {"computed_by": {}})
 
 
 def _idx_files(folder: Path) -> list[bytes]:
     floats = IMAGES.astype("f4") / 7
-    return [formats.idx(IMAGES), formats.idx(LABELS), formats.idx(floats), gzip.compress(formats.idx(IMAGES), mtime=0)]
+    return [
+        formats.idx(IMAGES),
+        formats.idx(LABELS),
+        formats.idx(floats),
+        gzip.compress(formats.idx(IMAGES), mtime=0),
+    ]
 
 
 def _read_idx(folder: Path, content: bytes) -> object:
@@ -90,7 +123,11 @@ def _read_csv(folder: Path, content: bytes) -> object:
 
 
 def _config_files(folder: Path) -> list[bytes]:
-    return [config.to_toml(Config()).encode(), TOML.encode(), b"\xef\xbb\xbfseed = 7\ntraining.epochs = 3\n"]
+    return [
+        config.to_toml(Config()).encode(),
+        TOML.encode(),
+        b"\xef\xbb\xbfseed = 7\ntraining.epochs = 3\n",
+    ]
 
 
 def _model_files(folder: Path) -> list[bytes]:
@@ -102,7 +139,10 @@ def _model_files(folder: Path) -> list[bytes]:
     header = json.loads(arrays["header"].tobytes())
     del header["sealed"]
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    return [path.read_bytes(), formats.npz({f"{name}.npy": formats.npy(array) for name, array in arrays.items()})]
+    return [
+        path.read_bytes(),
+        formats.npz({f"{name}.npy": formats.npy(array) for name, array in arrays.items()}),
+    ]
 
 
 def _checkpoint_files(folder: Path) -> list[bytes]:
@@ -139,10 +179,14 @@ LOADERS = {
     "idx": Loader(_idx_files, (change_bytes, change_packed), _read_idx),
     "npz": Loader(_npz_files, ARCHIVE, _put_and("rows.npz", npzfile.read)),
     "csv": Loader(lambda folder: [text.encode() for text in CSV], (change_text,), _read_csv),
-    "config": Loader(_config_files, (change_text,), _put_and("s.toml", lambda path: config.load(path, {}, []))),
+    "config": Loader(
+        _config_files, (change_text,), _put_and("s.toml", lambda path: config.load(path, {}, []))
+    ),
     "model": Loader(_model_files, ARCHIVE + SEALED, _put_and("model.npz", modelfile.load)),
     "checkpoint": Loader(
-        _checkpoint_files, SEALED, _put_and(checkpoint.NEWEST, lambda path: checkpoint.load(path.parent))
+        _checkpoint_files,
+        SEALED,
+        _put_and(checkpoint.NEWEST, lambda path: checkpoint.load(path.parent)),
     ),
     "cache": Loader(_cache_files, ARCHIVE, _read_cached),
 }

@@ -78,16 +78,29 @@ def bomb(copies: int = 10_000, nbytes: int = 64 * 2**20) -> bytes:
     head = npy_claiming(f"({nbytes // 4},)", b"")
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = packer.compress(head + bytes(nbytes)) + packer.flush()
-    fixed = struct.pack("<3H3L", 8, 0, 0x21, zlib.crc32(head + bytes(nbytes)), len(packed), len(head) + nbytes)
-    local = struct.pack("<4s2H", b"PK\3\4", 20, 0) + fixed + struct.pack("<2H", 1, 0) + b"x" + packed
+    fixed = struct.pack(
+        "<3H3L", 8, 0, 0x21, zlib.crc32(head + bytes(nbytes)), len(packed), len(head) + nbytes
+    )
+    local = (
+        struct.pack("<4s2H", b"PK\3\4", 20, 0) + fixed + struct.pack("<2H", 1, 0) + b"x" + packed
+    )
     entries = b"".join(
-        struct.pack("<4s3H", b"PK\1\2", 20, 20, 0) + fixed + struct.pack("<5H2L", 8, 0, 0, 0, 0, 0, 0) + b"%08d" % n
+        struct.pack("<4s3H", b"PK\1\2", 20, 20, 0)
+        + fixed
+        + struct.pack("<5H2L", 8, 0, 0, 0, 0, 0, 0)
+        + b"%08d" % n
         for n in range(copies)
     )
-    return local + entries + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, copies, copies, len(entries), len(local), 0)
+    return (
+        local
+        + entries
+        + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, copies, copies, len(entries), len(local), 0)
+    )
 
 
-Spoil = Callable[[Members, str], Members]  # of an archive's members and the name of its largest array
+Spoil = Callable[
+    [Members, str], Members
+]  # of an archive's members and the name of its largest array
 
 
 def claims_more(members: Members, largest: str) -> Members:

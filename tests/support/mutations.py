@@ -20,11 +20,72 @@ from tests.support.formats import npy, npy_header, npz
 Change = Callable[[bytes, Random], bytes]
 Members = dict[str, bytes]
 
-COUNTS = [0, 1, 2, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1]
-NUMBERS = ["0", "-1", "1", "2", "255", "2147483648", "18446744073709551616", "1e999", "-1e-999", "nan", "inf", "0.5"]
+COUNTS = [
+    0,
+    1,
+    2,
+    127,
+    128,
+    255,
+    256,
+    2**15,
+    2**16 - 1,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**63,
+    2**64 - 1,
+]
+NUMBERS = [
+    "0",
+    "-1",
+    "1",
+    "2",
+    "255",
+    "2147483648",
+    "18446744073709551616",
+    "1e999",
+    "-1e-999",
+    "nan",
+    "inf",
+    "0.5",
+]
 NUMBERS += ["9" * 5000, "1_0", "0x10", "1L", "٣", "True", "-0.0", "1e308", "4.9e-324"]
-WORDS = ["", '"', "'", '"""', ",", ";", "\t", "\n", "\r\n", " ", "\0", "\ufeff", "null", "true", "[]", "{}", "=", "#"]
-WORDS += ["()", "a" * 300, "\ud800", "\\ud800", "\\", "é", "(" * 300, "[" * 3000, "{'a':" * 300, "<f8", "|O", "S0"]
+WORDS = [
+    "",
+    '"',
+    "'",
+    '"""',
+    ",",
+    ";",
+    "\t",
+    "\n",
+    "\r\n",
+    " ",
+    "\0",
+    "\ufeff",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "=",
+    "#",
+]
+WORDS += [
+    "()",
+    "a" * 300,
+    "\ud800",
+    "\\ud800",
+    "\\",
+    "é",
+    "(" * 300,
+    "[" * 3000,
+    "{'a':" * 300,
+    "<f8",
+    "|O",
+    "S0",
+]
 TOKEN = re.compile(rb"[A-Za-z_]+|-?[0-9.]+(?:[eE][+-]?[0-9]+)?|\s+|[^\sA-Za-z0-9]")
 NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
@@ -59,7 +120,10 @@ def change_text(content: bytes, stream: Random) -> bytes:
     if kind == 2:
         return change_bytes(content, stream)
     lines = content.splitlines(keepends=True) or [b""]
-    lines.insert(stream.randrange(len(lines) + 1), lines.pop(stream.randrange(len(lines))) * stream.randrange(3))
+    lines.insert(
+        stream.randrange(len(lines) + 1),
+        lines.pop(stream.randrange(len(lines))) * stream.randrange(3),
+    )
     return b"".join(lines)
 
 
@@ -100,7 +164,9 @@ def _change_members(members: Members, stream: Random) -> None:
     if kind == 0:
         del members[name]
     elif kind == 1:
-        members[stream.choice(["../x.npy", "/x.npy", "", "x", "\0.npy", "é.npy"])] = members.pop(name)
+        members[stream.choice(["../x.npy", "/x.npy", "", "x", "\0.npy", "é.npy"])] = members.pop(
+            name
+        )
     elif kind == 2:
         members[name] = members[stream.choice(list(members))]
     elif kind == 3:
@@ -112,9 +178,27 @@ def _change_members(members: Members, stream: Random) -> None:
 
 
 OTHERS: list[Any] = [
-    *(np.float64(1), np.zeros(0), np.zeros((1, 1, 1, 1)), np.zeros((3, 2), "f2"), np.zeros(4, ">f4")),
-    *(np.full(3, np.nan), np.full((2, 2), np.inf), np.full(4, 1e300), np.array([2**63], "u8"), np.zeros(3, complex)),
-    *(np.array(["a", "é"]), np.array(["\ud800"]), np.array([b"\xff"]), np.array([None]), np.zeros(2, "M8[s]")),
+    *(
+        np.float64(1),
+        np.zeros(0),
+        np.zeros((1, 1, 1, 1)),
+        np.zeros((3, 2), "f2"),
+        np.zeros(4, ">f4"),
+    ),
+    *(
+        np.full(3, np.nan),
+        np.full((2, 2), np.inf),
+        np.full(4, 1e300),
+        np.array([2**63], "u8"),
+        np.zeros(3, complex),
+    ),
+    *(
+        np.array(["a", "é"]),
+        np.array(["\ud800"]),
+        np.array([b"\xff"]),
+        np.array([None]),
+        np.zeros(2, "M8[s]"),
+    ),
 ]
 
 
@@ -144,17 +228,39 @@ def _change_json(content: bytes, stream: Random) -> bytes:
     except (ValueError, RecursionError):
         return npy(np.frombuffer(change_text(text, stream), np.uint8))
     changed = json.dumps(_change_document(document, stream)).encode()
-    return npy(np.frombuffer(changed if stream.randrange(2) else change_text(text, stream), np.uint8))
+    return npy(
+        np.frombuffer(changed if stream.randrange(2) else change_text(text, stream), np.uint8)
+    )
 
 
-VALUES: list[Any] = [None, True, 0, -1, 1.5, 2**63, 10**400, 1e308, float("nan"), "", "\ud800", "relu", [], [[]], {}]
+VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    2**63,
+    10**400,
+    1e308,
+    float("nan"),
+    "",
+    "\ud800",
+    "relu",
+    [],
+    [[]],
+    {},
+]
 
 
 def _change_document(document: Any, stream: Random) -> Any:
     """The document with another value, or none, somewhere in it."""
     if not isinstance(document, dict | list) or not document or not stream.randrange(4):
         return stream.choice(VALUES)
-    key = stream.choice(list(document)) if isinstance(document, dict) else stream.randrange(len(document))
+    key = (
+        stream.choice(list(document))
+        if isinstance(document, dict)
+        else stream.randrange(len(document))
+    )
     if stream.randrange(8):
         document[key] = _change_document(document[key], stream)
     else:

@@ -39,15 +39,22 @@ class OpenmlSet:
 
     def arff(self) -> bytes:
         kinds = {
-            name: kind if isinstance(kind, str) else f"{{{','.join(kind)}}}" for name, kind in self.columns.items()
+            name: kind if isinstance(kind, str) else f"{{{','.join(kind)}}}"
+            for name, kind in self.columns.items()
         }
-        head = [f'@RELATION "{self.name}"', *(f"@ATTRIBUTE {name} {kind}" for name, kind in kinds.items()), "@DATA"]
+        head = [
+            f'@RELATION "{self.name}"',
+            *(f"@ATTRIBUTE {name} {kind}" for name, kind in kinds.items()),
+            "@DATA",
+        ]
         return "\n".join([*head, *map(self._line, self.rows), ""]).encode()
 
     def _line(self, row: Sequence[object]) -> str:
         cells = ["?" if cell is None else str(cell) for cell in row]
         if self.sparse:
-            return "{" + ", ".join(f"{k} {cell}" for k, cell in enumerate(cells) if cell != "0") + "}"
+            return (
+                "{" + ", ".join(f"{k} {cell}" for k, cell in enumerate(cells) if cell != "0") + "}"
+            )
         return ",".join(cells)
 
     def features(self) -> list[dict[str, str]]:
@@ -97,7 +104,13 @@ class Openml:
         wanted = dict(re.findall(r"(status|data_version)/(\w+)", rest))
         status = wanted.get("status", "active")
         found = [
-            {"did": did, "name": each.name, "version": each.version, "status": each.status, "format": "ARFF"}
+            {
+                "did": did,
+                "name": each.name,
+                "version": each.version,
+                "status": each.status,
+                "format": "ARFF",
+            }
             for did, each in enumerate(self.sets, 1)
             if (each.name.lower(), each.status) == (name.lower(), status)
             and wanted.get("data_version", str(each.version)) == str(each.version)
@@ -122,7 +135,10 @@ class Openml:
         return as_json({"data_features": {"feature": self.sets[int(did) - 1].features()}})
 
     def _qualities(self, did: str) -> Reply:
-        count = {"name": "NumberOfInstances", "value": str(float(len(self.sets[int(did) - 1].rows)))}
+        count = {
+            "name": "NumberOfInstances",
+            "value": str(float(len(self.sets[int(did) - 1].rows))),
+        }
         return as_json({"data_qualities": {"quality": [count]}})
 
     def _download(self, did: str) -> Reply:
@@ -137,7 +153,9 @@ def redirected(url: str) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_SEARCH_NAME", "_DATA_INFO", "_DATA_FEATURES", "_DATA_QUALITIES"):
-            patch.setattr(_openml, name, getattr(_openml, name).replace("https://www.openml.org", url))
+            patch.setattr(
+                _openml, name, getattr(_openml, name).replace("https://www.openml.org", url)
+            )
         patch.setattr(_openml, "time", SimpleNamespace(sleep=lambda seconds: None))
         patch.setenv("no_proxy", "127.0.0.1")
         yield

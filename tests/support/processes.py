@@ -52,7 +52,9 @@ class Ended:
 
 def digits(name: str, epochs: int, *words: str) -> Case:
     """A case of digits, in one process."""
-    return Case(f"digits, {name}", ("--hidden", "64", "--batch-size", "64", "--epochs", str(epochs), *words))
+    return Case(
+        f"digits, {name}", ("--hidden", "64", "--batch-size", "64", "--epochs", str(epochs), *words)
+    )
 
 
 def wide(rows: Path, name: str, epochs: int, *words: str) -> Case:
@@ -83,8 +85,13 @@ def write_wide_rows(path: Path) -> Path:
 
 
 def _mnist_rows() -> tuple[Any, Any]:
-    images, labels = (gzip.decompress(next(MNIST.glob(f"t10k-{kind}*")).read_bytes()) for kind in ("images", "labels"))
-    return np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784)[:1500], np.frombuffer(labels, np.uint8)[8:1508]
+    images, labels = (
+        gzip.decompress(next(MNIST.glob(f"t10k-{kind}*")).read_bytes())
+        for kind in ("images", "labels")
+    )
+    return np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784)[:1500], np.frombuffer(
+        labels, np.uint8
+    )[8:1508]
 
 
 def _drawn_rows() -> tuple[Any, Any]:
@@ -153,8 +160,14 @@ def _timed(case: Case, folder: Path) -> Reference:
 
 def outcome(folder: Path) -> tuple[str, list[dict[str, Any]]]:
     """The hash of a run's model, and its log without times."""
-    log = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    timeless = [{key: line[key] for key in line if key not in ("seconds", "rows_per_second")} for line in log]
+    log = [
+        json.loads(line)
+        for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    timeless = [
+        {key: line[key] for key in line if key not in ("seconds", "rows_per_second")}
+        for line in log
+    ]
     return hashlib.sha256((folder / "model.npz").read_bytes()).hexdigest(), timeless
 
 

@@ -71,13 +71,17 @@ def forward(w: Weights, activation: str, x: Array, r: Array, label: int) -> Row:
     return Row(a, h, z, top + np.log(sum(np.exp(z - top))) - z[label])
 
 
-def loss(w: Weights, activation: str, x: Array, r: Array, labels: Array, l2: float = 0.0) -> complex:
+def loss(
+    w: Weights, activation: str, x: Array, r: Array, labels: Array, l2: float = 0.0
+) -> complex:
     """The mean over rows, plus λ/2 of the sum of the squared weights."""
     rows = [forward(w, activation, *row).loss for row in zip(x, r, labels, strict=True)]
     return sum(rows) / len(rows) + l2 / 2 * (np.sum(w.W1**2) + np.sum(w.W2**2))
 
 
-def gradients(w: Weights, activation: str, x: Array, r: Array, labels: Array, l2: float = 0.0) -> Gradients:
+def gradients(
+    w: Weights, activation: str, x: Array, r: Array, labels: Array, l2: float = 0.0
+) -> Gradients:
     """The gradient of `loss`, one row after the other."""
     dz, da = np.zeros((len(x), len(w.b2))), np.zeros((len(x), len(w.b1)))
     total = Weights(l2 * w.W1, l2 * w.W2, np.zeros_like(w.b1), np.zeros_like(w.b2))
@@ -126,7 +130,9 @@ class Momentum(Rule):
 class Adam(Rule):
     """Algorithm 1 of Kingma and Ba 2015."""
 
-    def __init__(self, beta1: float, beta2: float, epsilon: float, decay: float = 0.0, decayed: int = 0) -> None:
+    def __init__(
+        self, beta1: float, beta2: float, epsilon: float, decay: float = 0.0, decayed: int = 0
+    ) -> None:
         super().__init__(decay, decayed)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.m, self.v = np.zeros(1), np.zeros(1)

@@ -87,13 +87,18 @@ def backward(x, y, r, W1, b1, W2, b2):
     return {"z": z, "a": r, "W1": W1, "b1": b1, "W2": W2, "b2": b2}
 """
 SINGLE = PLAIN.replace(
-    "    B = len(x)", "    B = len(x)\n    x, r, W1, b1, W2, b2 = map(np.float32, (x, r, W1, b1, W2, b2))"
+    "    B = len(x)",
+    "    B = len(x)\n    x, r, W1, b1, W2, b2 = map(np.float32, (x, r, W1, b1, W2, b2))",
 ).replace("np.eye(len(b2))", "np.eye(len(b2), dtype=np.float32)")
-FORTRAN = changed(PLAIN, ("return {", "return {k: np.asfortranarray(v) for k, v in {"), ("0)}", "0)}.items()}"))
+FORTRAN = changed(
+    PLAIN, ("return {", "return {k: np.asfortranarray(v) for k, v in {"), ("0)}", "0)}.items()}")
+)
 LISTS = changed(PLAIN, ("return {", "return {k: v.tolist() for k, v in {"), ("0)}", "0)}.items()}"))
 BY_NAME = changed(PLAIN, ("(x, y, r, W1, b1, W2, b2)", "(W1, b1, W2, b2, *, y, r, x)"))
 POSITIONAL = changed(PLAIN, ("(x, y, r, W1, b1, W2, b2)", "(x, y, r, W1, b1, W2, b2, /)"))
-PACKED = changed(PLAIN, ("(x, y, r, W1, b1, W2, b2):", "(*arguments):\n    x, y, r, W1, b1, W2, b2 = arguments"))
+PACKED = changed(
+    PLAIN, ("(x, y, r, W1, b1, W2, b2):", "(*arguments):\n    x, y, r, W1, b1, W2, b2 = arguments")
+)
 AN_OBJECT = (
     changed(PLAIN, ("def backward(x", "def gradients(self, x"))
     + """
@@ -112,7 +117,10 @@ kept = {}
 )
 MIXED = changed(PLAIN, ("* (a > 0)\n", "* (a > 0)\n    da = da.astype(np.float32)\n"))
 BY_PHI = changed(
-    PLAIN, ("b2):", "b2, phi):"), ("np.maximum(a, 0)", "phi(a)"), ("(a > 0)", "phi(a + 1e-20j).imag / 1e-20")
+    PLAIN,
+    ("b2):", "b2, phi):"),
+    ("np.maximum(a, 0)", "phi(a)"),
+    ("(a > 0)", "phi(a + 1e-20j).imag / 1e-20"),
 )
 STYLES = {
     "plain": PLAIN,
@@ -134,19 +142,39 @@ OWN_MASK = ("W2.T * r", "W2.T * (np.random.rand(*r.shape) > 0.5)")
 SEEDED_MASK = ("W2.T * r", "W2.T * 2 * np.random.default_rng(0).integers(0, 2, r.shape)")
 MISTAKES = {
     "loops, last row": (changed(LOOPS, ("dW2[j, k] +=", "dW2[j, k] =")), ["W2"], "one-row-only"),
-    "loops, no mask": (changed(LOOPS, ("da = r[n, j] * ", "da = ")), ["W1", "b1"], "missing-dropout-mask"),
+    "loops, no mask": (
+        changed(LOOPS, ("da = r[n, j] * ", "da = ")),
+        ["W1", "b1"],
+        "missing-dropout-mask",
+    ),
     "loops, sum": (changed(LOOPS, (" / rows ", " ")), [*WEIGHTS], "sum-instead-of-mean"),
-    "einsum, no φ′": (changed(EINSUM, ("(a > 0).astype(float)", "a**0")), ["a"], "missing-activation-derivative"),
-    "einsum, mean twice": (changed(EINSUM, ("g.mean(0)", "g.mean(0) / len(X)")), ["b2"], "mean-twice"),
+    "einsum, no φ′": (
+        changed(EINSUM, ("(a > 0).astype(float)", "a**0")),
+        ["a"],
+        "missing-activation-derivative",
+    ),
+    "einsum, mean twice": (
+        changed(EINSUM, ("g.mean(0)", "g.mean(0) / len(X)")),
+        ["b2"],
+        "mean-twice",
+    ),
     "in place, sign": (changed(IN_PLACE, ("z /= len(y)", "z /= -len(y)")), ["z"], "wrong-sign"),
     "in place, label": (changed(IN_PLACE, ("z[n, k] -= 1", "pass")), ["z"], "missing-label"),
-    "float32, mask twice": (changed(SINGLE, ("* r * (a", "* r * r * (a")), ["a"], "mask-applied-twice"),
+    "float32, mask twice": (
+        changed(SINGLE, ("* r * (a", "* r * r * (a")),
+        ["a"],
+        "mask-applied-twice",
+    ),
     "float32, no φ′": (changed(SINGLE, (" * (a > 0)", "")), ["a"], "missing-activation-derivative"),
     "Fortran, transposed": (changed(FORTRAN, ("h.T @ dz", "dz.T @ h")), ["W2"], "transposed"),
     "lists, unscaled": (changed(LISTS, ("* r * (a", "* (r > 0) * (a")), ["a"], "unscaled-mask"),
     "own mask, always the same": (changed(PLAIN, SEEDED_MASK), ["a"], "fresh-mask"),
     "own mask": (changed(PLAIN, OWN_MASK), ["a"], "fresh-mask"),
-    "own mask, without a": (changed(PLAIN, OWN_MASK, ('"a": da, ', "")), ["W1", "b1"], "fresh-mask"),
+    "own mask, without a": (
+        changed(PLAIN, OWN_MASK, ('"a": da, ', "")),
+        ["W1", "b1"],
+        "fresh-mask",
+    ),
     "own mask, forward too": (
         changed(PLAIN, ("    B =", "    r = 2.0 * (np.random.rand(*r.shape) > 0.5)\n    B =")),
         ["z", "W2", "a"],
@@ -158,38 +186,107 @@ MISTAKES = {
 RETURNING = "import numpy as np\ndef backward(x, y, r, W1, b1, W2, b2):\n    return "
 FAULTS = {
     "syntax": ("def backward(:\n", "is not Python: line 1: invalid syntax."),
-    "indentation": ("def backward():\nreturn 1\n", "is not Python: line 2: expected an indented block"),
+    "indentation": (
+        "def backward():\nreturn 1\n",
+        "is not Python: line 2: expected an indented block",
+    ),
     "no function": ("x = 1\n", "defines no function backward(x, y, r, W1, b1, W2, b2)."),
-    "no function but a number": ("backward = 1\n", "defines no function backward(x, y, r, W1, b1, W2, b2)."),
+    "no function but a number": (
+        "backward = 1\n",
+        "defines no function backward(x, y, r, W1, b1, W2, b2).",
+    ),
     "None": (RETURNING + "None\n", "backward returned None. Is a return missing?"),
     "a tuple": (RETURNING + "W1, b1\n", "backward returned a tuple, and must return a dict"),
-    "unknown keys": (RETURNING + "{'loss': W1, 7: x}\n", "none of z, W2, b2, a, W1, b1; it returned ['loss', 7]."),
-    "a key that misses by a little": (RETURNING + "{'W1': W1, 'db2': b2}\n", "returned 'db2', which is not read."),
+    "unknown keys": (
+        RETURNING + "{'loss': W1, 7: x}\n",
+        "none of z, W2, b2, a, W1, b1; it returned ['loss', 7].",
+    ),
+    "a key that misses by a little": (
+        RETURNING + "{'W1': W1, 'db2': b2}\n",
+        "returned 'db2', which is not read.",
+    ),
     "an empty dict": (RETURNING + "{}\n", "it returned []."),
-    "None inside": (RETURNING + "{'W1': None}\n", "backward returned None for 'W1'. Leave out what you have not"),
-    "NaN": (RETURNING + "{'W1': W1 * np.nan}\n", "∂W1 is not finite (NaN or infinite) in 45 of 45 entries."),
+    "None inside": (
+        RETURNING + "{'W1': None}\n",
+        "backward returned None for 'W1'. Leave out what you have not",
+    ),
+    "NaN": (
+        RETURNING + "{'W1': W1 * np.nan}\n",
+        "∂W1 is not finite (NaN or infinite) in 45 of 45 entries.",
+    ),
     "infinity": (
         RETURNING + "{'b2': b2 + [np.inf, 0, 0, 0]}\n",
         "is not finite (NaN or infinite) in 1 of 4 entries.",
     ),
-    "shape": (RETURNING + "{'a': x}\n", "∂a has the shape (7, 5), and must have (7, 9), that of a itself."),
-    "a row for a bias": (RETURNING + "{'b1': b1[None]}\n", "∂b1 has the shape (1, 9), and must have (9,)"),
+    "shape": (
+        RETURNING + "{'a': x}\n",
+        "∂a has the shape (7, 5), and must have (7, 9), that of a itself.",
+    ),
+    "a row for a bias": (
+        RETURNING + "{'b1': b1[None]}\n",
+        "∂b1 has the shape (1, 9), and must have (9,)",
+    ),
     "a number": (RETURNING + "{'W1': 1.5}\n", "∂W1 has the shape (), and must have (5, 9)"),
-    "integers": (RETURNING + "{'W1': W1.astype(int)}\n", "∂W1 is of type int64; only float32 and float64 can be"),
-    "complex": (RETURNING + "{'W1': W1 + 0j}\n", "∂W1 is of type complex128; only float32 and float64 can be"),
-    "half": (RETURNING + "{'W1': np.float16(W1)}\n", "∂W1 is of type float16; only float32 and float64 can be"),
-    "objects": (RETURNING + "{'W1': W1.astype(object)}\n", "∂W1 is of type object; only float32 and float64 can be"),
-    "a word": (RETURNING + "{'W1': 'W1'}\n", "∂W1 is of type <U2; only float32 and float64 can be checked."),
-    "ragged": (RETURNING + "{'W1': [[1.0], [1.0, 2.0]]}\n", "∂W1 is no array of numbers: setting an array element"),
-    "too few parameters": ("def backward(x, y):\n    return {}\n", "stopped with TypeError: backward() takes 2"),
-    "exit": ("import sys\nsys.exit(3)\n", "stopped with SystemExit: 3\n  line 2, in <module>: sys.exit(3)"),
-    "hard exit": ("import os\nos._exit(5)\n", "did not answer: it ended the process by itself (exit code 5)."),
-    "a signal": ("import os\nos.kill(os.getpid(), 9)\n", "it ended the process by itself (exit code -9)."),
-    "input": ("input()\n", "stopped with EOFError: EOF when reading a line\n  line 1, in <module>: input()"),
-    "an interrupt": ("raise KeyboardInterrupt\n", "stopped with KeyboardInterrupt\n  line 1, in <module>"),
-    "no import": ("import mlpcli_nowhere\n", "stopped with ModuleNotFoundError: No module named 'mlpcli_nowhere'"),
-    "numpy's own": ("import numpy as np\nnp.linalg.inv(np.ones((2, 2)))\n", "LinAlgError: Singular matrix\n  line"),
-    "no message": ("def backward(*a):\n    assert False\n", "AssertionError\n  line 2, in backward: assert False"),
+    "integers": (
+        RETURNING + "{'W1': W1.astype(int)}\n",
+        "∂W1 is of type int64; only float32 and float64 can be",
+    ),
+    "complex": (
+        RETURNING + "{'W1': W1 + 0j}\n",
+        "∂W1 is of type complex128; only float32 and float64 can be",
+    ),
+    "half": (
+        RETURNING + "{'W1': np.float16(W1)}\n",
+        "∂W1 is of type float16; only float32 and float64 can be",
+    ),
+    "objects": (
+        RETURNING + "{'W1': W1.astype(object)}\n",
+        "∂W1 is of type object; only float32 and float64 can be",
+    ),
+    "a word": (
+        RETURNING + "{'W1': 'W1'}\n",
+        "∂W1 is of type <U2; only float32 and float64 can be checked.",
+    ),
+    "ragged": (
+        RETURNING + "{'W1': [[1.0], [1.0, 2.0]]}\n",
+        "∂W1 is no array of numbers: setting an array element",
+    ),
+    "too few parameters": (
+        "def backward(x, y):\n    return {}\n",
+        "stopped with TypeError: backward() takes 2",
+    ),
+    "exit": (
+        "import sys\nsys.exit(3)\n",
+        "stopped with SystemExit: 3\n  line 2, in <module>: sys.exit(3)",
+    ),
+    "hard exit": (
+        "import os\nos._exit(5)\n",
+        "did not answer: it ended the process by itself (exit code 5).",
+    ),
+    "a signal": (
+        "import os\nos.kill(os.getpid(), 9)\n",
+        "it ended the process by itself (exit code -9).",
+    ),
+    "input": (
+        "input()\n",
+        "stopped with EOFError: EOF when reading a line\n  line 1, in <module>: input()",
+    ),
+    "an interrupt": (
+        "raise KeyboardInterrupt\n",
+        "stopped with KeyboardInterrupt\n  line 1, in <module>",
+    ),
+    "no import": (
+        "import mlpcli_nowhere\n",
+        "stopped with ModuleNotFoundError: No module named 'mlpcli_nowhere'",
+    ),
+    "numpy's own": (
+        "import numpy as np\nnp.linalg.inv(np.ones((2, 2)))\n",
+        "LinAlgError: Singular matrix\n  line",
+    ),
+    "no message": (
+        "def backward(*a):\n    assert False\n",
+        "AssertionError\n  line 2, in backward: assert False",
+    ),
     "a message that fails": (
         "class Error(Exception):\n    def __str__(self):\n        raise self\nraise Error\n",
         "Error: <exception str() failed>\n  line 4, in <module>: raise Error",

@@ -76,7 +76,12 @@ def test_every_key_says_what_it_is_and_what_it_takes(key: str) -> None:
 
 def test_others_rely_on_these_defaults() -> None:
     config = Config()
-    assert (config.seed, config.data.source, config.data.test, config.data.validation) == (0, "digits", 0.2, 0.1)
+    assert (config.seed, config.data.source, config.data.test, config.data.validation) == (
+        0,
+        "digits",
+        0.2,
+        0.1,
+    )
     assert (config.data.scaling, config.training.patience) == ("auto", 0)
 
 
@@ -103,7 +108,10 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
-    path.write_text("seed = 1\n[network]\nhidden = 10\ndropout = 0.1\n[training]\nepochs = 3\n", encoding="utf-8")
+    path.write_text(
+        "seed = 1\n[network]\nhidden = 10\ndropout = 0.1\n[training]\nepochs = 3\n",
+        encoding="utf-8",
+    )
     config = load(path, {"network.hidden": 20, "network.dropout": 0.2}, ["network.dropout=0.3"])
     assert (config.seed, config.training.epochs) == (1, 3)
     assert (config.network.hidden, config.network.dropout) == (20, 0.3)
@@ -136,11 +144,15 @@ def test_a_set_key_may_have_spaces_around_it_and_the_last_one_wins() -> None:
 @pytest.mark.parametrize("name", LEARNING_RATES)
 def test_each_optimizer_has_its_own_default_learning_rate(name: str, tmp_path: Path) -> None:
     assert load(None, {"optimizer.name": name}, []).optimizer.lr == LEARNING_RATES[name]
-    assert from_toml(tmp_path, f'optimizer = {{name = "{name}"}}').optimizer.lr == LEARNING_RATES[name]
+    assert (
+        from_toml(tmp_path, f'optimizer = {{name = "{name}"}}').optimizer.lr == LEARNING_RATES[name]
+    )
     assert from_toml(tmp_path, f'optimizer = {{name = "{name}", lr = 7}}').optimizer.lr == 7
 
 
-def test_a_flag_for_another_optimizer_takes_that_ones_rate_and_not_the_files(tmp_path: Path) -> None:
+def test_a_flag_for_another_optimizer_takes_that_ones_rate_and_not_the_files(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "settings.toml"
     path.write_text('[optimizer]\nname = "adam"\n', encoding="utf-8")
     assert load(path, {"optimizer.name": "sgd"}, []).optimizer.lr == LEARNING_RATES["sgd"]
@@ -175,7 +187,9 @@ def test_values_can_be_replaced_in_a_configuration() -> None:
         ("Seed", "seed"),
     ],
 )
-def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, meant: str, tmp_path: Path) -> None:
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(
+    key: str, meant: str, tmp_path: Path
+) -> None:
     said = f"the key {key!r} is unknown. Did you mean {meant}?"
     assert refusal(tmp_path, f"{key} = 1") == f"{tmp_path / 'settings.toml'}: {said}"
     with pytest.raises(ConfigError) as error:
@@ -183,7 +197,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, meant: s
     assert str(error.value) == f"--set: {said}"
 
 
-@pytest.mark.parametrize("text", ["zzz = 1", "[zzz]", "'' = 1", "[network.zzzz]", '"\\u001b[1mzz" = 1'])
+@pytest.mark.parametrize(
+    "text", ["zzz = 1", "[zzz]", "'' = 1", "[network.zzzz]", '"\\u001b[1mzz" = 1']
+)
 def test_an_unknown_key_like_no_other_gets_the_list_of_all(text: str, tmp_path: Path) -> None:
     said = refusal(tmp_path, text)
     assert "is unknown" in said
@@ -259,7 +275,9 @@ def test_a_bad_flag_is_called_by_its_own_name(key: str, value: Any, flag: str) -
 
 
 def test_a_number_too_long_to_print_is_refused_all_the_same(tmp_path: Path) -> None:
-    assert "seed = a number of thousands of digits is refused" in refusal(tmp_path, "seed = 0x" + "f" * 9_999)
+    assert "seed = a number of thousands of digits is refused" in refusal(
+        tmp_path, "seed = 0x" + "f" * 9_999
+    )
     with pytest.raises(ConfigError, match="seed"):
         load(None, {}, ["seed=" + "9" * 9_999])
 
@@ -267,7 +285,10 @@ def test_a_number_too_long_to_print_is_refused_all_the_same(tmp_path: Path) -> N
 @pytest.mark.parametrize("text", ["network = 3", "network = [1]", 'network = "x"'])
 def test_a_section_that_is_a_value_is_refused_with_its_keys(text: str, tmp_path: Path) -> None:
     said = refusal(tmp_path, text)
-    assert "network is a section, not a setting. Its keys are network.hidden, network.activation, " in said
+    assert (
+        "network is a section, not a setting. Its keys are network.hidden, network.activation, "
+        in said
+    )
     with pytest.raises(ConfigError, match="--set: network is a section"):
         load(None, {}, [text])
 
@@ -304,7 +325,9 @@ def test_a_set_without_an_equals_sign_is_refused(text: str) -> None:
         (b"a." * 2_000 + b"a = 1", "is not a TOML file|is unknown"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_named(content: bytes, said: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_configuration_is_named(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
     path = tmp_path / "settings.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=f"settings.toml: .*({said})"):
@@ -318,7 +341,9 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.toml: there is no such configuration file\.$"):
         load(tmp_path / "no.toml", {}, [])
-    with pytest.raises(ConfigError, match=r"cannot be read as a configuration: Is a directory\. To train on a data"):
+    with pytest.raises(
+        ConfigError, match=r"cannot be read as a configuration: Is a directory\. To train on a data"
+    ):
         load(tmp_path, {}, [])
     with pytest.raises(ConfigError, match="cannot be read as a configuration: File name too long"):
         load(Path("x" * 999 + ".toml"), {}, [])
@@ -349,11 +374,15 @@ def values(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
     if kind is float:
         open_ends = {"exclude_min": True} if any(isinstance(m, Gt) for m in metadata) else {}
         open_ends |= {"exclude_max": True} if most else {}
-        return st.floats(least[0], most[0] if most else None, allow_nan=False, allow_infinity=False, **open_ends)
+        return st.floats(
+            least[0], most[0] if most else None, allow_nan=False, allow_infinity=False, **open_ends
+        )
     return st.booleans() if kind is bool else st.text(st.characters(codec="utf-8"), min_size=1)
 
 
-some_settings = st.fixed_dictionaries({}, optional={key: values(f.annotation, f.metadata) for key, f in KEYS.items()})
+some_settings = st.fixed_dictionaries(
+    {}, optional={key: values(f.annotation, f.metadata) for key, f in KEYS.items()}
+)
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -379,7 +408,9 @@ def loads_or_is_refused(file: Path | None, flags: dict[str, Any], sets: list[str
 
 
 @given(text=st.text() | st.dictionaries(near_keys, toml_like, max_size=4).map(tomli_w.dumps))
-def test_whatever_stands_in_the_file_it_is_read_or_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_whatever_stands_in_the_file_it_is_read_or_refused(
+    text: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.getbasetemp() / "anything.toml"
     path.write_text(text, encoding="utf-8")
     loads_or_is_refused(path, {}, [])

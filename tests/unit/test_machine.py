@@ -25,7 +25,9 @@ def known_blas() -> bool:
 
 
 def test_available_memory_is_part_of_all_memory() -> None:
-    assert 0 < machine.available_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert (
+        0 < machine.available_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    )
 
 
 @pytest.mark.parametrize("content", [None, "MemTotal: 8 kB\n"])
@@ -36,7 +38,9 @@ def test_available_memory_is_all_memory_where_the_system_does_not_tell(
     if content:
         told.write_text(content)
     elsewhere = partial(builtins.open, told)
-    monkeypatch.setattr(machine, "open", lambda path, **options: elsewhere(**options), raising=False)
+    monkeypatch.setattr(
+        machine, "open", lambda path, **options: elsewhere(**options), raising=False
+    )
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
     assert machine.available_memory() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
@@ -48,7 +52,9 @@ def test_available_memory_is_no_more_than_a_containers_limit(
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
     if limit:
         (tmp_path / "memory.max").write_text(limit)
-    assert machine.available_memory() == expected if expected else machine.available_memory() > 2**20
+    assert (
+        machine.available_memory() == expected if expected else machine.available_memory() > 2**20
+    )
 
 
 # Cores
@@ -65,7 +71,12 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def library(threads: int, user_api: str = "blas", **more: str) -> dict[str, Any]:
     """What threadpoolctl says of a library."""
-    return {"user_api": user_api, "internal_api": "openblas", "version": "0.3", "num_threads": threads} | more
+    return {
+        "user_api": user_api,
+        "internal_api": "openblas",
+        "version": "0.3",
+        "num_threads": threads,
+    } | more
 
 
 @pytest.mark.usefixtures("eight_cores")
@@ -75,7 +86,9 @@ def test_all_cores_are_used_where_nothing_forbids_it() -> None:
 
 @pytest.mark.usefixtures("eight_cores")
 @pytest.mark.parametrize("allowed", [{3}, {0, 5}, {1, 2, 3, 4, 5}])
-def test_cores_are_those_that_the_process_may_run_on(allowed: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_those_that_the_process_may_run_on(
+    allowed: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: allowed)
     assert machine.cores() == len(allowed)
 
@@ -101,7 +114,9 @@ def test_where_there_is_no_affinity_cores_are_those_of_the_machine(
         ("nonsense\n", 8),
     ],
 )
-def test_cores_are_no_more_than_a_container_has(limit: str, expected: int, eight_cores: Path) -> None:
+def test_cores_are_no_more_than_a_container_has(
+    limit: str, expected: int, eight_cores: Path
+) -> None:
     (eight_cores / "cpu.max").write_text(limit)
     assert machine.cores() == expected
 
@@ -116,7 +131,13 @@ def test_cores_are_no_more_than_a_container_has(limit: str, expected: int, eight
         ([library(4, "openmp")], 1),
         ([], 1),
     ],
-    ids=["one", "the smaller of two", "other kinds do not count", "only other kinds", "none that is known"],
+    ids=[
+        "one",
+        "the smaller of two",
+        "other kinds do not count",
+        "only other kinds",
+        "none that is known",
+    ],
 )
 def test_cores_are_no_more_than_the_blas_may_use_and_1_where_it_is_not_known(
     libraries: list[dict[str, Any]], expected: int, monkeypatch: pytest.MonkeyPatch
@@ -133,8 +154,12 @@ def test_the_environment_may_lower_the_number_of_cores(threads: str | None) -> N
     environment = {name: value for name, value in os.environ.items() if name not in names}
     environment |= dict.fromkeys(names, threads) if threads else {}
     program = "import numpy, os; from mlpcli import machine; print(machine.cores())"
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    affinity = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     assert int(done.stdout) == 1 if threads else 1 <= int(done.stdout) <= affinity
 
 
@@ -146,7 +171,10 @@ def test_the_environment_may_lower_the_number_of_cores(threads: str | None) -> N
     [
         ([library(1, architecture="Zen")], "openblas 0.3 Zen"),
         ([library(1)], "openblas 0.3"),
-        ([library(1, architecture="Zen"), library(1, "openmp"), library(1)], "openblas 0.3 Zen, openblas 0.3"),
+        (
+            [library(1, architecture="Zen"), library(1, "openmp"), library(1)],
+            "openblas 0.3 Zen, openblas 0.3",
+        ),
         ([library(1, "openmp")], "?"),
         ([], "?"),
     ],
@@ -166,9 +194,9 @@ def threads_of_products() -> set[int]:
 def test_products_run_on_so_many_threads_inside_and_on_as_many_as_before_after_it() -> None:
     with threadpool_limits(2, "blas"):
         before = threads_of_products()
-        with machine.products_with(1):
+        with machine.blas_threads(1):
             assert threads_of_products() == {1}
         assert threads_of_products() == before
-        with pytest.raises(ZeroDivisionError), machine.products_with(1):
+        with pytest.raises(ZeroDivisionError), machine.blas_threads(1):
             raise ZeroDivisionError
         assert threads_of_products() == before

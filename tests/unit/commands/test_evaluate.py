@@ -53,14 +53,18 @@ def rewritten(run: Path, **header: Any) -> Path:
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_a_split_gets_the_scores_that_training_wrote(split: str, digits_run: Path, command: Command) -> None:
+def test_a_split_gets_the_scores_that_training_wrote(
+    split: str, digits_run: Path, command: Command
+) -> None:
     result = json.loads((digits_run / "result.json").read_text(encoding="utf-8"))
     printed = scores(command, digits_run, "--split", split)
     assert {name: printed[name] for name in ("rows", "loss", "accuracy")} == result[split]
     assert (printed["split"], printed["data"]) == (split, "digits")
 
 
-def test_the_test_rows_are_scored_unless_others_are_asked_for(digits_run: Path, command: Command) -> None:
+def test_the_test_rows_are_scored_unless_others_are_asked_for(
+    digits_run: Path, command: Command
+) -> None:
     assert scores(command, digits_run) == scores(command, digits_run, "--split", "test")
 
 
@@ -77,12 +81,17 @@ def test_a_model_file_alone_is_enough(csv_run: Path, command: Command, tmp_path:
     assert scores(command, "far/mine.npz") == own | {"model": "far/mine.npz"}
 
 
-def test_scores_of_rows_given_as_files_of_their_own_are_found_again(command: Command, tmp_path: Path) -> None:
+def test_scores_of_rows_given_as_files_of_their_own_are_found_again(
+    command: Command, tmp_path: Path
+) -> None:
     for name, rows in (("rows.csv", 60), ("checked.csv", 30), ("tested.csv", 45)):
         write_csv(tmp_path / name, CLASSES, rows)
     sets = ("--set", "data.validation=checked.csv", "--set", "data.test=tested.csv")
     assert command("train", "--data", "rows.csv", *sets, *SMALL, "--out", "run").exit_code == 0
-    counts = [scores(command, "run", "--split", split)["rows"] for split in ("train", "validation", "test")]
+    counts = [
+        scores(command, "run", "--split", split)["rows"]
+        for split in ("train", "validation", "test")
+    ]
     assert counts == [60, 30, 45]
 
 
@@ -97,14 +106,18 @@ def test_other_data_is_scored_in_whole(csv_run: Path, command: Command, tmp_path
     assert [entry["rows"] for entry in printed["per_class"]] == [0, 20, 20]  # blue, green, red
 
 
-def test_other_data_with_test_rows_of_its_own_is_scored_on_those(digits_run: Path, command: Command) -> None:
+def test_other_data_with_test_rows_of_its_own_is_scored_on_those(
+    digits_run: Path, command: Command
+) -> None:
     x, y = np.zeros((20, 64)), np.arange(20) % 10
     np.savez("other.npz", x=x, y=y, x_test=x[:7], y_test=y[:7])
     printed = scores(command, digits_run, "--data", "other.npz")
     assert (printed["rows"], printed["split"]) == (7, "test")
 
 
-def test_the_label_of_other_data_is_in_the_column_that_training_named(command: Command, tmp_path: Path) -> None:
+def test_the_label_of_other_data_is_in_the_column_that_training_named(
+    command: Command, tmp_path: Path
+) -> None:
     rows = write_csv(tmp_path / "rows.csv", CLASSES).read_text(encoding="utf-8").splitlines()
     turned = [",".join([line.rpartition(",")[2], line.rpartition(",")[0]]) for line in rows]
     (tmp_path / "rows.csv").write_text("\n".join(["colour,a,b,c", *turned]), encoding="utf-8")
@@ -113,11 +126,16 @@ def test_the_label_of_other_data_is_in_the_column_that_training_named(command: C
     assert scores(command, "run", "--data", "rows.csv")["rows"] == 60
 
 
-def test_a_model_by_other_hands_can_be_scored_on_data_that_is_named(csv_run: Path, command: Command) -> None:
+def test_a_model_by_other_hands_can_be_scored_on_data_that_is_named(
+    csv_run: Path, command: Command
+) -> None:
     own = scores(command, csv_run, "--data", "rows.csv")
     for foreign in (None, [], {"data": 3}, {"seed": -1}, {"later": {"key": 1}}):
         assert scores(command, rewritten(csv_run, config=foreign), "--data", "rows.csv") == own
-        assert "its header does not say what it was trained on. Name the data with --data." in refused(command, csv_run)
+        assert (
+            "its header does not say what it was trained on. Name the data with --data."
+            in refused(command, csv_run)
+        )
 
 
 # The numbers
@@ -125,10 +143,23 @@ def test_a_model_by_other_hands_can_be_scored_on_data_that_is_named(csv_run: Pat
 
 def test_the_document_has_every_number(digits_run: Path, command: Command) -> None:
     printed = scores(command, digits_run)
-    keys = ["schema", "model", "data", "split", "rows", "loss", "accuracy", "interval", "per_class", "confusion"]
+    keys = [
+        "schema",
+        "model",
+        "data",
+        "split",
+        "rows",
+        "loss",
+        "accuracy",
+        "interval",
+        "per_class",
+        "confusion",
+    ]
     assert list(printed) == keys
     assert printed["schema"] == 1
-    assert [list(entry) for entry in printed["per_class"]] == [["name", "rows", "precision", "recall", "f1"]] * 10
+    assert [list(entry) for entry in printed["per_class"]] == [
+        ["name", "rows", "precision", "recall", "f1"]
+    ] * 10
     assert [entry["name"] for entry in printed["per_class"]] == [str(digit) for digit in range(10)]
 
 
@@ -181,7 +212,9 @@ def test_data_that_has_moved_is_refused(csv_run: Path, command: Command, tmp_pat
     assert scores(command, csv_run, "--data", "elsewhere.csv")["rows"] == 150
 
 
-@pytest.mark.parametrize(("features", "said"), [(2, "has 2 features"), (4, "has 4 features"), (65, "has 65 features")])
+@pytest.mark.parametrize(
+    ("features", "said"), [(2, "has 2 features"), (4, "has 4 features"), (65, "has 65 features")]
+)
 def test_another_number_of_features_is_refused(
     features: int, said: str, csv_run: Path, command: Command, tmp_path: Path
 ) -> None:
@@ -191,13 +224,20 @@ def test_another_number_of_features_is_refused(
     )
 
 
-def test_a_label_that_training_never_saw_is_refused(csv_run: Path, command: Command, tmp_path: Path) -> None:
+def test_a_label_that_training_never_saw_is_refused(
+    csv_run: Path, command: Command, tmp_path: Path
+) -> None:
     write_csv(tmp_path / "other.csv", (*CLASSES, "mauve"))
     said = refused(command, csv_run, "--data", "other.csv")
-    assert "has the label 'mauve', which the model never saw. The known classes are blue, green, red." in said
+    assert (
+        "has the label 'mauve', which the model never saw. The known classes are blue, green, red."
+        in said
+    )
 
 
-@pytest.mark.parametrize("header", [{"classes": ["x", "y", "z"]}, {"data_sha256": None}, {"data_sha256": "0" * 64}])
+@pytest.mark.parametrize(
+    "header", [{"classes": ["x", "y", "z"]}, {"data_sha256": None}, {"data_sha256": "0" * 64}]
+)
 def test_a_header_that_does_not_fit_its_data_is_refused(
     header: dict[str, Any], csv_run: Path, command: Command
 ) -> None:
@@ -225,18 +265,27 @@ def test_weights_that_give_no_finite_loss_are_refused(csv_run: Path, command: Co
         ("rows.csv", "rows.csv: is not a whole .npz file"),
     ],
 )
-def test_what_is_no_model_is_refused(path: str, said: str, command: Command, tmp_path: Path) -> None:
+def test_what_is_no_model_is_refused(
+    path: str, said: str, command: Command, tmp_path: Path
+) -> None:
     write_csv(tmp_path / "rows.csv")
     assert said in refused(command, path)
 
 
-def test_columns_in_another_order_are_scored_by_their_names(command: Command, tmp_path: Path) -> None:
+def test_columns_in_another_order_are_scored_by_their_names(
+    command: Command, tmp_path: Path
+) -> None:
     (tmp_path / "rows.csv").write_text("a,b,kind\n" + "1,9,x\n7,2,y\n" * 30, encoding="utf-8")
     (tmp_path / "turned.csv").write_text("b,a,kind\n" + "9,1,x\n2,7,y\n" * 5, encoding="utf-8")
     (tmp_path / "other.csv").write_text("b,c,kind\n9,1,x\n2,7,y\n", encoding="utf-8")
     assert command("train", "--data", "rows.csv", "--epochs", 30, "--out", "run").exit_code == 0
-    assert json.loads(command("eval", "run", "--data", "turned.csv", "--json").stdout)["accuracy"] == 1
-    assert "other.csv: has no column 'a', which the model has." in command("eval", "run", "--data", "other.csv").stderr
+    assert (
+        json.loads(command("eval", "run", "--data", "turned.csv", "--json").stdout)["accuracy"] == 1
+    )
+    assert (
+        "other.csv: has no column 'a', which the model has."
+        in command("eval", "run", "--data", "other.csv").stderr
+    )
 
 
 def test_scoring_the_rows_of_training_is_said(command: Command, tmp_path: Path) -> None:
@@ -252,11 +301,19 @@ def test_scoring_the_rows_of_training_is_said(command: Command, tmp_path: Path) 
 def test_a_least_accuracy_that_is_no_share_is_refused(least: str, command: Command) -> None:
     done = command("eval", "run", "--min-accuracy", least)
     assert done.exit_code == 2
-    assert f"--min-accuracy {least} is refused; it must be from 0 to 1, as 0.98 for 98 %." in done.stderr
+    assert (
+        f"--min-accuracy {least} is refused; it must be from 0 to 1, as 0.98 for 98 %."
+        in done.stderr
+    )
 
 
-def test_a_model_that_takes_other_features_than_its_own_data_has_is_refused(csv_run: Path, command: Command) -> None:
+def test_a_model_that_takes_other_features_than_its_own_data_has_is_refused(
+    csv_run: Path, command: Command
+) -> None:
     model = modelfile.load(csv_run / "model.npz")
     wider = Network(model.network.shape._replace(D=5), model.network.activation)
-    modelfile.save(csv_run / "model.npz", replace(model, network=wider, scaling=Scaling(np.zeros(5), np.ones(5))))
+    modelfile.save(
+        csv_run / "model.npz",
+        replace(model, network=wider, scaling=Scaling(np.zeros(5), np.ones(5))),
+    )
     assert "takes 5 features, and its own data has 3." in refused(command, csv_run)

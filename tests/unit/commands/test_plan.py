@@ -69,7 +69,7 @@ def test_a_folder_whose_name_is_no_text_cannot_be_replayed_and_is_refused(
 def test_hidden_units_are_shared_out_over_as_many_processes_as_are_worth_it(
     shape: Shape, rows: int, cores: int, processes: int
 ) -> None:
-    assert planning.share_out(shape, rows, cores) == processes
+    assert planning.process_count(shape, rows, cores) == processes
 
 
 @pytest.mark.parametrize(("threads", "processes"), [(0, 3), (1, 1), (2, 2), (5, 5)])
@@ -77,9 +77,16 @@ def test_a_plan_takes_all_cores_unless_it_is_told_how_many(
     threads: int, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planning, "cores", lambda: 3)
-    plan = planned(tmp_path / "run", f"training.threads={threads}", "network.hidden=2000", "training.batch_size=100")
+    plan = planned(
+        tmp_path / "run",
+        f"training.threads={threads}",
+        "network.hidden=2000",
+        "training.batch_size=100",
+    )
     assert plan.document()["threads"] == processes
-    alone = planned(tmp_path / "run", "training.threads=1", "network.hidden=2000", "training.batch_size=100")
+    alone = planned(
+        tmp_path / "run", "training.threads=1", "network.hidden=2000", "training.batch_size=100"
+    )
     assert (plan.memory > alone.memory) == (processes > 1)
 
 
@@ -90,7 +97,10 @@ def test_a_network_that_cannot_fit_in_memory_is_refused_at_once(
     done = command("train", "--set", "network.hidden=16000000", "--out", "run")
     assert done.exit_code == 2
     assert "network.hidden = 16,000,000 with 64 features and 10 classes needs " in done.stderr
-    assert "GiB of memory, and 4.0 GiB is free. Lower network.hidden or training.batch_size." in done.stderr
+    assert (
+        "GiB of memory, and 4.0 GiB is free. Lower network.hidden or training.batch_size."
+        in done.stderr
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -155,18 +165,27 @@ def test_a_plan_to_go_on_writes_nothing(stopped: Path) -> None:
         ("training.batch_size", "7", "32"),
     ],
 )
-def test_another_value_is_refused_by_its_name_with_both(key: str, now: str, then: str, stopped: Path) -> None:
+def test_another_value_is_refused_by_its_name_with_both(
+    key: str, now: str, then: str, stopped: Path
+) -> None:
     if key == "data.target":  # the file has no such column: that is found first
         assert "x" in refusal(DataError, stopped, f"{key}={now}")
         return
     said = refusal(ConfigError, stopped, f"{key}={now}")
-    assert said.startswith(f"{key} is {then} in {stopped} and {now} here: that would be another run.")
+    assert said.startswith(
+        f"{key} is {then} in {stopped} and {now} here: that would be another run."
+    )
     assert "A resumed run may change training.epochs, training.patience, training.threads" in said
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("training.epochs", 9), ("training.patience", 3), ("training.threads", 2), ("training.checkpoint_seconds", 0.5)],
+    [
+        ("training.epochs", 9),
+        ("training.patience", 3),
+        ("training.threads", 2),
+        ("training.checkpoint_seconds", 0.5),
+    ],
 )
 def test_what_does_not_matter_may_be_changed(key: str, value: float, stopped: Path) -> None:
     plan, said = resumed(stopped, f"{key}={value}")
@@ -175,9 +194,13 @@ def test_what_does_not_matter_may_be_changed(key: str, value: float, stopped: Pa
     assert said == ""
 
 
-def test_the_same_values_may_be_given_again_however_they_are_written(stopped: Path, monkeypatch: Any) -> None:
+def test_the_same_values_may_be_given_again_however_they_are_written(
+    stopped: Path, monkeypatch: Any
+) -> None:
     monkeypatch.chdir(stopped.parent)
-    plan, _ = resumed(stopped, "seed=0", "data.source=rows.csv", "data.scaling=auto", "training.epochs=4")
+    plan, _ = resumed(
+        stopped, "seed=0", "data.source=rows.csv", "data.scaling=auto", "training.epochs=4"
+    )
     assert plan.config == resumed(stopped)[0].config
 
 
@@ -206,7 +229,9 @@ def test_under_a_schedule_that_depends_on_it_another_number_of_epochs_is_remarke
 def test_other_data_are_refused(stopped: Path, tmp_path: Path) -> None:
     write_csv(tmp_path / "rows.csv", rows=61)
     said = refusal(DataError, stopped)
-    assert said.startswith(f"{tmp_path / 'rows.csv'}: has changed since {stopped} was trained on it")
+    assert said.startswith(
+        f"{tmp_path / 'rows.csv'}: has changed since {stopped} was trained on it"
+    )
 
 
 def test_data_that_are_gone_are_refused(stopped: Path, tmp_path: Path) -> None:
@@ -217,12 +242,18 @@ def test_data_that_are_gone_are_refused(stopped: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda patch: patch.setattr(np, "__version__", "9.9"), r"^numpy is 9\.9 and was [\d.]+\S*: the last bits"),
+        (
+            lambda patch: patch.setattr(np, "__version__", "9.9"),
+            r"^numpy is 9\.9 and was [\d.]+\S*: the last bits",
+        ),
         (
             lambda patch: patch.setattr(planning, "blas", lambda: "other 1"),
             r"^BLAS is other 1 and was .*: the last bit",
         ),
-        (lambda patch: patch.setattr(planning, "share_out", lambda *of: 3), r"^threads is 3 and was 1: the last bits"),
+        (
+            lambda patch: patch.setattr(planning, "process_count", lambda *of: 3),
+            r"^threads is 3 and was 1: the last bits",
+        ),
     ],
 )
 def test_what_may_change_the_last_bits_is_said(
@@ -255,7 +286,9 @@ def test_what_is_no_run_is_refused(name: str, tmp_path: Path) -> None:
     assert said == f"{tmp_path / name}: is no run that can be resumed: it holds no config.toml."
 
 
-def test_that_the_newest_checkpoint_is_damaged_is_said_and_the_one_before_is_used(stopped: Path) -> None:
+def test_that_the_newest_checkpoint_is_damaged_is_said_and_the_one_before_is_used(
+    stopped: Path,
+) -> None:
     newest = stopped / checkpoint.NEWEST
     (stopped / checkpoint.BEFORE).write_bytes(newest.read_bytes())
     newest.write_bytes(newest.read_bytes()[:-1])
@@ -276,7 +309,10 @@ def test_when_no_checkpoint_is_whole_that_is_said(stopped: Path) -> None:
 @pytest.mark.parametrize("change", [{"network": {"width": 3}}, {"seed": -1}, "no settings", None])
 def test_settings_that_are_not_known_are_refused(change: Any, stopped: Path) -> None:
     saved = checkpoint.load(stopped)
-    about = {**saved.about, "config": saved.about["config"] | change if isinstance(change, dict) else change}
+    about = {
+        **saved.about,
+        "config": saved.about["config"] | change if isinstance(change, dict) else change,
+    }
     if change is None:
         del about["config"]
     checkpoint.save(stopped, checkpoint.Checkpoint(saved.state, saved.best, about))

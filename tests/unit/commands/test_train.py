@@ -35,7 +35,12 @@ from tests.conftest import SMALL, Command, Run, write_csv
 KEYS = dict(config.every_key())
 QUICK = ("network.hidden=8", "training.epochs=2")
 LATE_DIVERGENCE = (  # the learning rate rises by the epoch; after a few it is too high for this network
-    *("network.activation=identity", "network.dropout=0", "network.input_dropout=0", "network.max_norm=0"),
+    *(
+        "network.activation=identity",
+        "network.dropout=0",
+        "network.input_dropout=0",
+        "network.max_norm=0",
+    ),
     *("optimizer.name=sgd", "optimizer.lr=3", "optimizer.warmup_epochs=12", "training.epochs=12"),
 )
 
@@ -53,7 +58,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def assert_the_best_weights_were_kept(folder: Path, rounding: float = 0.0) -> None:
@@ -77,7 +85,15 @@ def test_a_run_folder_holds_its_files_and_its_lock_and_no_other(digits_run: Path
 
 def test_metrics_has_one_object_a_line_and_epoch(digits_run: Path) -> None:
     lines = metrics(digits_run)
-    keys = ["epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "rows_per_second"]
+    keys = [
+        "epoch",
+        "train_loss",
+        "validation_loss",
+        "validation_accuracy",
+        "lr",
+        "seconds",
+        "rows_per_second",
+    ]
     assert [list(line) for line in lines] == [keys, keys]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert all(0 <= line["validation_accuracy"] <= 1 and line["lr"] > 0 for line in lines)
@@ -87,7 +103,17 @@ def test_metrics_has_one_object_a_line_and_epoch(digits_run: Path) -> None:
 def test_result_says_what_came_of_the_run(digits_run: Path) -> None:
     result = read_json(digits_run / "result.json")
     assert list(result) == [
-        *("schema", "run", "data", "stopped", "epochs", "best_epoch", "train", "validation", "test"),
+        *(
+            "schema",
+            "run",
+            "data",
+            "stopped",
+            "epochs",
+            "best_epoch",
+            "train",
+            "validation",
+            "test",
+        ),
         *("seconds", "saving", "threads", "blas", "versions"),
     ]
     assert (result["schema"], result["run"], result["stopped"]) == (1, str(digits_run), "finished")
@@ -97,7 +123,10 @@ def test_result_says_what_came_of_the_run(digits_run: Path) -> None:
     assert data["classes"] == [str(digit) for digit in range(10)]
     assert len(data["sha256"]) == 64
     assert sum(result[part]["rows"] for part in ("train", "validation", "test")) == 1797
-    assert all(list(result[part]) == ["rows", "loss", "accuracy"] for part in ("train", "validation", "test"))
+    assert all(
+        list(result[part]) == ["rows", "loss", "accuracy"]
+        for part in ("train", "validation", "test")
+    )
     assert (result["threads"], result["blas"]) == (1, blas())
     assert list(result["versions"]) == ["mlpcli", "python", "numpy"]
 
@@ -122,15 +151,21 @@ def test_a_run_can_be_called_without_any_observer(tmp_path: Path) -> None:
 
 def test_a_batch_larger_than_the_data_is_one_batch_of_all_rows(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", rows=30)
-    result = executed(tmp_path / "run", f"data.source={path}", "training.batch_size=5000", "training.epochs=3")
+    result = executed(
+        tmp_path / "run", f"data.source={path}", "training.batch_size=5000", "training.epochs=3"
+    )
     assert (result.plan.batches, result.epochs) == (1, 3)
     assert result.plan.memory < 2**20
 
 
-@pytest.mark.parametrize("classes", [("no", "yes"), ("1", "10", "2"), ("-1", "1"), ("é", "[b]", "a b"), ("0.0", "1.0")])
+@pytest.mark.parametrize(
+    "classes", [("no", "yes"), ("1", "10", "2"), ("-1", "1"), ("é", "[b]", "a b"), ("0.0", "1.0")]
+)
 def test_classes_keep_their_names(classes: tuple[str, ...], tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", classes, rows=90)
-    result = executed(tmp_path / "run", f"data.source={path}", "training.epochs=30", "network.hidden=16")
+    result = executed(
+        tmp_path / "run", f"data.source={path}", "training.epochs=30", "network.hidden=16"
+    )
     named = {name.removesuffix(".0") for name in classes}
     assert set(modelfile.load(tmp_path / "run" / "model.npz").classes) == named
     assert set(read_json(tmp_path / "run" / "result.json")["data"]["classes"]) == named
@@ -150,7 +185,11 @@ def test_a_loss_that_is_not_finite_is_null_in_json(tmp_path: Path) -> None:
 
 def test_early_stopping_keeps_the_best_weights(tmp_path: Path) -> None:
     result = executed(
-        tmp_path / "run", "training.patience=2", "training.epochs=60", "optimizer.lr=0.5", "optimizer.schedule=constant"
+        tmp_path / "run",
+        "training.patience=2",
+        "training.epochs=60",
+        "optimizer.lr=0.5",
+        "optimizer.schedule=constant",
     )
     assert result.stopped == "early stopping"
     assert result.best_epoch == result.epochs - 2 == len(metrics(tmp_path / "run")) - 2
@@ -172,14 +211,20 @@ def stop_after(epoch: int, answer: StopReason | BaseException) -> Any:
 
 @pytest.mark.parametrize("reason", ["interrupted", "terminated"])
 def test_a_stopped_run_keeps_the_best_weights_so_far(reason: StopReason, tmp_path: Path) -> None:
-    plan = planned(tmp_path / "run", "training.epochs=9", "optimizer.lr=0.4", "optimizer.schedule=constant")
+    plan = planned(
+        tmp_path / "run", "training.epochs=9", "optimizer.lr=0.4", "optimizer.schedule=constant"
+    )
     result = run.execute(plan, [stop_after(4, reason)])
     assert (result.stopped, result.epochs) == (reason, 4)
     assert_the_best_weights_were_kept(tmp_path / "run")
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OutputError("disk full"), RuntimeError("a bug")])
-def test_the_best_weights_are_kept_when_an_observer_fails(error: BaseException, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), OutputError("disk full"), RuntimeError("a bug")]
+)
+def test_the_best_weights_are_kept_when_an_observer_fails(
+    error: BaseException, tmp_path: Path
+) -> None:
     with pytest.raises(type(error)):
         run.execute(planned(tmp_path / "run", "training.epochs=9"), [stop_after(3, error)])
     assert_the_best_weights_were_kept(tmp_path / "run")
@@ -214,7 +259,9 @@ def test_a_run_that_diverges_late_keeps_the_best_weights(tmp_path: Path) -> None
         ("--set", "network.l2=1e300"),
     ],
 )
-def test_divergence_is_told_by_epoch_batch_and_learning_rate(words: tuple[str, ...], command: Command) -> None:
+def test_divergence_is_told_by_epoch_batch_and_learning_rate(
+    words: tuple[str, ...], command: Command
+) -> None:
     done = command("train", *SMALL, "--set", "network.max_norm=0", "--out", "run", *words)
     assert done.exit_code == 3
     said = done.stderr.splitlines()[-1]
@@ -249,7 +296,18 @@ def test_two_processes_learn_what_one_does(command: Command, tmp_path: Path) -> 
     path = write_wide(tmp_path / "wide.npz")
     results = []
     for threads in (1, 2):
-        words = ("train", "--data", path, *WIDE, "--epochs", 25, "--threads", threads, "--out", f"run{threads}")
+        words = (
+            "train",
+            "--data",
+            path,
+            *WIDE,
+            "--epochs",
+            25,
+            "--threads",
+            threads,
+            "--out",
+            f"run{threads}",
+        )
         done = command(*words, "--json")
         assert done.exit_code == 0, done.stderr
         results.append(read_json(tmp_path / f"run{threads}" / "result.json"))
@@ -267,14 +325,28 @@ def test_two_processes_learn_what_one_does(command: Command, tmp_path: Path) -> 
 # Going on with a run that was stopped
 
 
-FOUR_EPOCHS = ("training.epochs=4", "training.batch_size=16", "optimizer.lr=0.3")  # of three batches
+FOUR_EPOCHS = (
+    "training.epochs=4",
+    "training.batch_size=16",
+    "optimizer.lr=0.3",
+)  # of three batches
 EVENTS = 1 + 4 * (3 + 1)
-PATIENT = ("training.epochs=99", "training.patience=2", "optimizer.lr=2", "optimizer.schedule=constant")
+PATIENT = (
+    "training.epochs=99",
+    "training.patience=2",
+    "optimizer.lr=2",
+    "optimizer.schedule=constant",
+)
 KINDS = {
     "momentum": (),
     "adam": ("optimizer.name=adam", "optimizer.lr=0.02", "optimizer.warmup_epochs=1.5"),
     "sgd": ("optimizer.name=sgd", "optimizer.schedule=linear", "optimizer.weight_decay=0.01"),
-    "both dropouts": ("network.dropout=0.4", "network.input_dropout=0.3", "network.max_norm=0.7", "network.l2=0.01"),
+    "both dropouts": (
+        "network.dropout=0.4",
+        "network.input_dropout=0.3",
+        "network.max_norm=0.7",
+        "network.l2=0.01",
+    ),
     "no dropout": ("network.dropout=0", "network.input_dropout=0"),
 }
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -355,7 +427,9 @@ def test_a_run_that_dies_at_any_event_and_is_resumed_ends_as_one_that_never_did(
         assert outcome(folder) == whole, event
 
 
-def test_a_run_stopped_after_every_single_batch_ends_as_one_that_never_was(rows: str, tmp_path: Path) -> None:
+def test_a_run_stopped_after_every_single_batch_ends_as_one_that_never_was(
+    rows: str, tmp_path: Path
+) -> None:
     sets = (rows, *FOUR_EPOCHS, *KINDS["both dropouts"])
     executed(tmp_path / "whole", *sets)
     result = run.execute(planned(tmp_path / "run", *sets), [at(1, "terminated")])
@@ -367,13 +441,17 @@ def test_a_run_stopped_after_every_single_batch_ends_as_one_that_never_was(rows:
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
 
 
-def test_saving_after_every_batch_changes_nothing(rows: str, tmp_path: Path, save_always: tuple[str, ...]) -> None:
+def test_saving_after_every_batch_changes_nothing(
+    rows: str, tmp_path: Path, save_always: tuple[str, ...]
+) -> None:
     sets = (rows, *FOUR_EPOCHS, *KINDS["adam"])
     executed(tmp_path / "seldom", *sets)
     result = executed(tmp_path / "always", *sets, *save_always)
     assert result.saving > 0
     assert 0 < read_json(tmp_path / "always" / "result.json")["saving"] < 1
-    seldom, always = (modelfile.load(tmp_path / name / "model.npz") for name in ("seldom", "always"))
+    seldom, always = (
+        modelfile.load(tmp_path / name / "model.npz") for name in ("seldom", "always")
+    )
     assert seldom.network.theta.tobytes() == always.network.theta.tobytes()
     assert outcome(tmp_path / "seldom")[1:] == outcome(tmp_path / "always")[1:]
 
@@ -386,7 +464,12 @@ def test_a_run_of_two_processes_stopped_and_resumed_ends_as_one_that_never_was(
     whole = wide_runs[optimizer]
     again = config.load(whole / "config.toml", {}, [])
     folder = tmp_path / "run"
-    assert run.execute(planning.prepare(again, folder, False, print), [at(event, "interrupted")]).epochs == event // 5
+    assert (
+        run.execute(
+            planning.prepare(again, folder, False, print), [at(event, "interrupted")]
+        ).epochs
+        == event // 5
+    )
     result = resumed(folder)
     assert (result.stopped, result.plan.processes) == ("finished", 2)
     assert outcome(folder) == outcome(whole)
@@ -411,9 +494,16 @@ def wide_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Undisturbed runs of two processes, three epochs of four batches each."""
     folder = tmp_path_factory.mktemp("wide")
     path = write_wide(folder / "wide.npz")
-    sets = ("network.hidden=64", "training.batch_size=128", "training.epochs=3", "training.threads=2")
+    sets = (
+        "network.hidden=64",
+        "training.batch_size=128",
+        "training.epochs=3",
+        "training.threads=2",
+    )
     for optimizer in ("momentum", "adam"):
-        result = executed(folder / optimizer, f"data.source={path}", *sets, f"optimizer.name={optimizer}")
+        result = executed(
+            folder / optimizer, f"data.source={path}", *sets, f"optimizer.name={optimizer}"
+        )
         assert result.plan.processes == 2
     return {optimizer: folder / optimizer for optimizer in ("momentum", "adam")}
 
@@ -442,7 +532,9 @@ def test_a_run_that_stopped_early_goes_on_with_more_patience(rows: str, tmp_path
     assert outcome(tmp_path / "run") == outcome(tmp_path / "late")
 
 
-def test_under_a_constant_learning_rate_a_finished_run_goes_on_as_a_longer_one(rows: str, tmp_path: Path) -> None:
+def test_under_a_constant_learning_rate_a_finished_run_goes_on_as_a_longer_one(
+    rows: str, tmp_path: Path
+) -> None:
     sets = (rows, *FOUR_EPOCHS, "optimizer.schedule=constant", "optimizer.warmup_epochs=1")
     executed(tmp_path / "long", *sets, "training.epochs=7")
     executed(tmp_path / "run", *sets)
@@ -451,10 +543,18 @@ def test_under_a_constant_learning_rate_a_finished_run_goes_on_as_a_longer_one(r
     assert resumed(tmp_path / "run", "training.epochs=5").epochs == 7  # what was trained stays
 
 
-def test_a_finished_run_writes_again_what_was_deleted_and_changes_nothing_else(rows: str, tmp_path: Path) -> None:
+def test_a_finished_run_writes_again_what_was_deleted_and_changes_nothing_else(
+    rows: str, tmp_path: Path
+) -> None:
     result = executed(tmp_path / "run", rows, *FOUR_EPOCHS)
     before = outcome(tmp_path / "run")
-    for names in ((), ("model.npz",), ("result.json", "model.npz"), ("checkpoint.1.npz",), ("checkpoint.npz",)):
+    for names in (
+        (),
+        ("model.npz",),
+        ("result.json", "model.npz"),
+        ("checkpoint.1.npz",),
+        ("checkpoint.npz",),
+    ):
         for name in names:
             (tmp_path / "run" / name).unlink()
         again = resumed(tmp_path / "run")
@@ -501,12 +601,19 @@ def counted(vector: Floats, sizes: list[int]) -> Floats:
     return vector
 
 
-@pytest.mark.parametrize(("name", "hidden", "batch"), [("sgd", 512, 32), ("momentum", 64, 1000), ("adam", 3000, 100)])
+@pytest.mark.parametrize(
+    ("name", "hidden", "batch"), [("sgd", 512, 32), ("momentum", 64, 1000), ("adam", 3000, 100)]
+)
 def test_the_memory_that_a_plan_names_is_what_the_run_takes(
     name: str, hidden: int, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory that processes share is not traced, so it is counted."""
-    sets = (f"optimizer.name={name}", f"network.hidden={hidden}", f"training.batch_size={batch}", "training.epochs=1")
+    sets = (
+        f"optimizer.name={name}",
+        f"network.hidden={hidden}",
+        f"training.batch_size={batch}",
+        "training.epochs=1",
+    )
     plan = planned(tmp_path / "run", *sets)
     shared: list[int] = []
     for module in (network, optimizers):
@@ -519,14 +626,18 @@ def test_the_memory_that_a_plan_names_is_what_the_run_takes(
     assert 0.7 < (peak + sum(shared)) / plan.memory < 1.05
 
 
-def test_a_size_that_memory_refuses_after_all_is_told(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_size_that_memory_refuses_after_all_is_told(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def too_much(*args: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr(run, "new_state", too_much)
     done = command("train", *SMALL, "--out", "run")
     assert done.exit_code == 2
-    assert done.stderr.splitlines()[-1].startswith("mlpcli: there is not enough memory. Lower network.hidden")
+    assert done.stderr.splitlines()[-1].startswith(
+        "mlpcli: there is not enough memory. Lower network.hidden"
+    )
 
 
 # Signals, to a real process
@@ -539,7 +650,8 @@ def wait_for_epochs(folder: Path, process: "subprocess.Popen[str]") -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "stopped"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    ("number", "code", "stopped"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
 )
 def test_a_signal_in_the_middle_ends_cleanly_with_the_best_model(
     number: int, code: int, stopped: str, tmp_path: Path
@@ -551,7 +663,9 @@ def test_a_signal_in_the_middle_ends_cleanly_with_the_best_model(
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # also where the tests run in the background
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # also where the tests run in the background
     )
     try:
         wait_for_epochs(tmp_path / "run", process)
@@ -571,7 +685,19 @@ def test_a_signal_in_the_middle_ends_cleanly_with_the_best_model(
 def two_processes(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
     """A long run in two processes, in a process group of its own and after a few epochs; and its worker's id."""
     path = write_wide(folder / "wide.npz")
-    words = ["train", "--data", path, *WIDE, "--epochs", "1000000", "--threads", "2", "--out", "run", "--json"]
+    words = [
+        "train",
+        "--data",
+        path,
+        *WIDE,
+        "--epochs",
+        "1000000",
+        "--threads",
+        "2",
+        "--out",
+        "run",
+        "--json",
+    ]
     with subprocess.Popen(
         [sys.executable, "-m", "mlpcli", *words],
         cwd=folder,
@@ -604,7 +730,9 @@ def test_ctrl_c_to_all_processes_of_a_run_ends_them_with_the_best_model(tmp_path
     assert not Path(f"/proc/{worker}").exists()
 
 
-def test_a_worker_that_is_killed_ends_the_run_in_a_sentence_with_the_best_model(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_ends_the_run_in_a_sentence_with_the_best_model(
+    tmp_path: Path,
+) -> None:
     with two_processes(tmp_path) as (process, worker):
         os.kill(worker, signal.SIGKILL)
         stdout, stderr = process.communicate(timeout=60)
@@ -617,7 +745,9 @@ def test_a_worker_that_is_killed_ends_the_run_in_a_sentence_with_the_best_model(
     assert_the_best_weights_were_kept(tmp_path / "run", rounding=1e-5)
 
 
-def test_ctrl_c_before_training_is_told_without_a_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_before_training_is_told_without_a_traceback(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def pressed(*args: Any) -> None:
         raise KeyboardInterrupt
 
@@ -627,13 +757,20 @@ def test_ctrl_c_before_training_is_told_without_a_traceback(command: Command, mo
     assert json.loads(done.stdout) == {"schema": 1, "error": "stopped."}
 
 
-def test_a_run_of_a_csv_and_its_replay_from_elsewhere_score_alike(mlpcli: Run, tmp_path: Path) -> None:
+def test_a_run_of_a_csv_and_its_replay_from_elsewhere_score_alike(
+    mlpcli: Run, tmp_path: Path
+) -> None:
     write_csv(tmp_path / "rows.csv")
     assert mlpcli("train", "--data", "rows.csv", *SMALL, "--out", "run").returncode == 0
     (tmp_path / "elsewhere").mkdir()
-    replay = mlpcli("train", "../run/config.toml", "--json", "--out", "again", cwd=tmp_path / "elsewhere")
+    replay = mlpcli(
+        "train", "../run/config.toml", "--json", "--out", "again", cwd=tmp_path / "elsewhere"
+    )
     first, second = read_json(tmp_path / "run" / "result.json"), json.loads(replay.stdout)
-    assert all(first[part] == second[part] for part in ("data", "train", "validation", "test", "best_epoch"))
+    assert all(
+        first[part] == second[part]
+        for part in ("data", "train", "validation", "test", "best_epoch")
+    )
 
 
 def test_a_configuration_in_memory_is_enough(tmp_path: Path) -> None:

@@ -38,7 +38,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_folder_follows_the_environment(
     own: str | None, xdg: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"MLPCLI_CACHE": own, "XDG_CACHE_HOME": xdg, "HOME": "/home/someone"}.items():
+    for name, value in {
+        "MLPCLI_CACHE": own,
+        "XDG_CACHE_HOME": xdg,
+        "HOME": "/home/someone",
+    }.items():
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:
@@ -78,8 +82,12 @@ def test_a_damaged_file_is_the_same_table_or_none(content: bytes) -> None:
 
 
 @many
-@given(st.sampled_from(list(KEPT)).flatmap(lambda name: st.tuples(st.just(name), damaged(KEPT[name]))))
-def test_a_damaged_array_in_a_whole_file_is_the_same_table_or_none(member: tuple[str, bytes]) -> None:
+@given(
+    st.sampled_from(list(KEPT)).flatmap(lambda name: st.tuples(st.just(name), damaged(KEPT[name])))
+)
+def test_a_damaged_array_in_a_whole_file_is_the_same_table_or_none(
+    member: tuple[str, bytes],
+) -> None:
     cache.folder().mkdir(parents=True, exist_ok=True)
     put(cache.folder() / "name.npz", npz(KEPT | dict([member])))
     rows = cache.load("name", "data")
@@ -100,7 +108,9 @@ def test_a_damaged_array_in_a_whole_file_is_the_same_table_or_none(member: tuple
         {"x": ROWS.x * 1j, "labels": ROWS.labels, "seal": SEAL},
     ],
 )
-def test_a_whole_file_with_other_contents_is_not_believed(arrays: dict[str, Any], folder: Path) -> None:
+def test_a_whole_file_with_other_contents_is_not_believed(
+    arrays: dict[str, Any], folder: Path
+) -> None:
     folder.mkdir(parents=True)
     write_npz(folder / "name.npz", arrays)
     assert cache.load("name", "data") is None
@@ -109,12 +119,16 @@ def test_a_whole_file_with_other_contents_is_not_believed(arrays: dict[str, Any]
 
 
 @pytest.mark.parametrize("obstacle", ["", "a"])
-def test_a_cache_that_cannot_be_written_is_said_and_does_no_harm(obstacle: str, folder: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_said_and_does_no_harm(
+    obstacle: str, folder: Path
+) -> None:
     place = folder.parent if obstacle else folder
     place.parent.mkdir(exist_ok=True)
     place.write_text("a file, and no folder")
     said = cache.store("name", ROWS)
-    assert said.startswith(f"The data set is not kept for the next time: {folder}: cannot be made: ")
+    assert said.startswith(
+        f"The data set is not kept for the next time: {folder}: cannot be made: "
+    )
     assert cache.load("name", "data") is None
     assert place.read_text() == "a file, and no folder"
 

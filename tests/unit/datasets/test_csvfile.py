@@ -58,14 +58,23 @@ X = [[5.5, 3.0], [4.25, -1.0], [0.5, 2e3]]
         ("\ufeff5.5,3,0\n4.25,-1,1\n0.5,2e3,0\n", [0, 1, 0]),
         ("width;height;kind\n5.5;3;a,b\n4.25;-1;c\n0.5;2e3;c\n", ["a,b", "c", "c"]),
         ("width\theight\tkind\n5.5\t3\ta b\n4.25\t-1\tc\n0.5\t2e3\tc\n", ["a b", "c", "c"]),
-        ('"width, in cm",height,kind\n"5.5","3","a, b"\n4.25,-1,"c"\n0.5,2e3,c\n', ["a, b", "c", "c"]),
-        ('width,height,kind\n5.5,3,"say ""a"""\n4.25,-1,"c\nd"\n0.5,2e3,c\n', ['say "a"', "c\nd", "c"]),
+        (
+            '"width, in cm",height,kind\n"5.5","3","a, b"\n4.25,-1,"c"\n0.5,2e3,c\n',
+            ["a, b", "c", "c"],
+        ),
+        (
+            'width,height,kind\n5.5,3,"say ""a"""\n4.25,-1,"c\nd"\n0.5,2e3,c\n',
+            ['say "a"', "c\nd", "c"],
+        ),
         ('"width\nin cm",height,kind\n5.5,3,0\n4.25,-1,1\n0.5,2e3,0\n', [0, 1, 0]),
         ("width,height,kind\r\n5.5,3,0\r\n4.25,-1,1\r\n0.5,2e3,0\r\n", [0, 1, 0]),
         ("width,height,kind\r5.5,3,0\r4.25,-1,1\r0.5,2e3,0\r", [0, 1, 0]),
         ("\n \nwidth,height,kind\n\n5.5,3,0\n  \n4.25,-1,1\n\n\n0.5,2e3,0\n\n", [0, 1, 0]),
         ("\n5.5,3,0\n\t\n4.25,-1,1\n0.5,2e3,0", [0, 1, 0]),
-        (" width , height , kind \n 5.5 , 3 , a \n 4.25 , -1 , b \n 0.5 , 2e3 , a \n", ["a", "b", "a"]),
+        (
+            " width , height , kind \n 5.5 , 3 , a \n 4.25 , -1 , b \n 0.5 , 2e3 , a \n",
+            ["a", "b", "a"],
+        ),
         ("5.5,3,1.0\n4.25,-1,2e0\n0.5,2e3,-3\n", [1, 2, -3]),
         ("5.5,3,1_0\n4.25,-1,10\n0.5,2e3,10\n", ["1_0", "10", "10"]),
         ("5.5,3,12345678901234567890\n4.25,-1,12345678901234567891\n0.5,2e3,1\n", [*LONG, "1"]),
@@ -81,14 +90,18 @@ def test_a_file_is_read_as_it_was_meant(content: str, labels: list[object], path
 
 
 @pytest.mark.parametrize(("target", "column"), [("a", 0), ("b", 1), ("c", 2), ("", 2)])
-def test_labels_are_in_the_column_that_is_named_or_the_last(target: str, column: int, path: Path) -> None:
+def test_labels_are_in_the_column_that_is_named_or_the_last(
+    target: str, column: int, path: Path
+) -> None:
     numbers = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
     rows = rows_in(path, "a, b ,c\n1,2,3\n4,5,6\n7,8,9\n", target)
     assert rows.labels.tolist() == numbers[:, column].tolist()
     np.testing.assert_array_equal(rows.x, np.delete(numbers, column, axis=1))
 
 
-def test_integer_names_in_the_first_line_are_names_where_the_label_is_asked_for_by_one(path: Path) -> None:
+def test_integer_names_in_the_first_line_are_names_where_the_label_is_asked_for_by_one(
+    path: Path,
+) -> None:
     rows = rows_in(path, "0,1,2\n3,4,5\n6,7,8\n", "1")
     assert (rows.x.tolist(), rows.labels.tolist()) == ([[3, 5], [6, 8]], [4, 7])
 
@@ -134,13 +147,22 @@ def test_a_row_may_be_longer_than_the_csv_modules_limit_for_a_cell(path: Path) -
             'a,b,label\n1,2,"x\nz"\n3,word,y\n',
             "line 4 has 'word' in column 2 (b), where a number is needed. If that is the label, name",
         ),
-        ("a,b,label\n1,2,x\n3,,y\n", "line 3 has nothing in column 2 (b). Fill in or remove such rows."),
-        ("a,b,label\n1,2,x\n3,4, \n", "line 3 has nothing in column 3. Fill in or remove such rows."),
+        (
+            "a,b,label\n1,2,x\n3,,y\n",
+            "line 3 has nothing in column 2 (b). Fill in or remove such rows.",
+        ),
+        (
+            "a,b,label\n1,2,x\n3,4, \n",
+            "line 3 has nothing in column 3. Fill in or remove such rows.",
+        ),
         ("a\tb\tlabel\n1\t2\tx\n\t\t\n", "line 3 has nothing in column 1 (a)."),
         ('1,2,a\n" "\n3,4,b\n', "line 2 has 1 cells, and the first line has 3."),
         (",2,cat\n2,3,dog\n", "line 1 has nothing in column 1."),
         ("1,,cat\n2,3,dog\n", "line 1 has nothing in column 2."),
-        ("1,2,0.5\n3,4,1\n", "the label '0.5' is not a whole number; labels must be whole numbers or words."),
+        (
+            "1,2,0.5\n3,4,1\n",
+            "the label '0.5' is not a whole number; labels must be whole numbers or words.",
+        ),
         ("1,2,0\n3,4,inf\n", "the label 'inf' is not a whole number"),
         ("1,2,0\n3,4,nan\n", "the label 'nan' is not a whole number"),
         (
@@ -149,18 +171,28 @@ def test_a_row_may_be_longer_than_the_csv_modules_limit_for_a_cell(path: Path) -
         ),
         ("1,2,a\n1e999,3,b\n", "line 2 has '1e999' in column 1. Fill in"),
         (b"1,2,a\n3,4,b\0\n", "line 2 has a NUL byte: this is not UTF-8 text. Save it as UTF-8."),
-        ("1,2,a\n3,4,é\n".encode("latin-1"), "line 2 is not UTF-8 (invalid continuation byte). Save it as UTF-8."),
+        (
+            "1,2,a\n3,4,é\n".encode("latin-1"),
+            "line 2 is not UTF-8 (invalid continuation byte). Save it as UTF-8.",
+        ),
         ("1,2,a\n3,4,b\n".encode("utf-16-le"), "line 1 has a NUL byte"),
         ("1,2,a\n3,4,b\n".encode("utf-16"), "line 1 has a NUL byte"),
         (b"\x89PNG\r\n\x1a\n", "line 1 is not UTF-8 (invalid start byte). Save it as UTF-8."),
-        ('1,2,a\n"3,4,b\n' + "5,6,c\n" * 40_000, "line 21,847 cannot be read as CSV (field larger than field limit"),
+        (
+            '1,2,a\n"3,4,b\n' + "5,6,c\n" * 40_000,
+            "line 21,847 cannot be read as CSV (field larger than field limit",
+        ),
     ],
 )
-def test_what_cannot_be_read_is_said_with_its_line(content: str | bytes, said: str, path: Path) -> None:
+def test_what_cannot_be_read_is_said_with_its_line(
+    content: str | bytes, said: str, path: Path
+) -> None:
     assert refused(path, content).startswith(said)
 
 
-def test_what_numpy_alone_refuses_is_said_in_its_words(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_numpy_alone_refuses_is_said_in_its_words(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*lines: Any, **options: Any) -> None:
         raise ValueError("no such luck")
 
@@ -171,12 +203,18 @@ def test_what_numpy_alone_refuses_is_said_in_its_words(path: Path, monkeypatch: 
 def test_an_unknown_target_is_told_the_known_ones(path: Path) -> None:
     said = refused(path, "a,b,label\n1,2,x\n", "lable")
     assert said == "has no column named 'lable' (data.target); its first line is a, b, label."
-    assert refused(path, ",".join(map(str, range(10_000))), "a").endswith("7, 8, 9, … (10,000 in all).")
+    assert refused(path, ",".join(map(str, range(10_000))), "a").endswith(
+        "7, 8, 9, … (10,000 in all)."
+    )
 
 
-def test_a_file_too_large_for_memory_is_refused_by_its_length(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_too_large_for_memory_is_refused_by_its_length(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reading, "available_memory", lambda: 39)
-    assert refused(path, "1,2,a\n3,4,b").startswith("would need 40 bytes of memory, and 39 bytes is free.")
+    assert refused(path, "1,2,a\n3,4,b").startswith(
+        "would need 40 bytes of memory, and 39 bytes is free."
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +241,11 @@ def is_word(text: str) -> bool:
     return False
 
 
-words = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1).map(str.strip).filter(is_word)
+words = (
+    st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1)
+    .map(str.strip)
+    .filter(is_word)
+)
 tables = arrays(
     np.float64,
     array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=6),
@@ -213,10 +255,21 @@ tables = arrays(
 
 @many
 @given(
-    tables, st.data(), st.sampled_from(",;\t"), st.booleans(), st.sampled_from(["\n", "\r\n"]), st.sampled_from([0, 1])
+    tables,
+    st.data(),
+    st.sampled_from(",;\t"),
+    st.booleans(),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([0, 1]),
 )
 def test_what_was_written_is_read(
-    place: Path, x: np.ndarray, data: st.DataObject, delimiter: str, header: bool, end: str, quoting: int
+    place: Path,
+    x: np.ndarray,
+    data: st.DataObject,
+    delimiter: str,
+    header: bool,
+    end: str,
+    quoting: int,
 ) -> None:
     kind = data.draw(st.sampled_from([words, st.integers(-(2**53) + 1, 2**53 - 1)]))
     labels = data.draw(st.lists(kind, min_size=len(x), max_size=len(x)))
@@ -224,19 +277,41 @@ def test_what_was_written_is_read(
     file = io.StringIO()
     writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting)
     names = [f"column {k}" for k in range(x.shape[1] + 1)]
-    for row in [names] * header + [[*left, label, *right] for left, label, right in cells(x, labels, column)]:
+    for row in [names] * header + [
+        [*left, label, *right] for left, label, right in cells(x, labels, column)
+    ]:
         writer.writerow(row)
     rows = rows_in(place, file.getvalue(), names[column] if header else "")
     np.testing.assert_array_equal(rows.x, x)
     assert rows.labels.tolist() == labels
 
 
-def cells(x: np.ndarray, labels: list[object], column: int) -> list[tuple[list[float], object, list[float]]]:
-    return [(row[:column], label, row[column:]) for row, label in zip(x.tolist(), labels, strict=True)]
+def cells(
+    x: np.ndarray, labels: list[object], column: int
+) -> list[tuple[list[float], object, list[float]]]:
+    return [
+        (row[:column], label, row[column:]) for row, label in zip(x.tolist(), labels, strict=True)
+    ]
 
 
-ODD = ["\r\n", ' "', '""', "1_0", "٣", "9" * 20, "\ufeff", "\x1c", "\x85", "\u2028", "0x1", "\0", "\ud7ff"]
-pieces = st.sampled_from([*",;\t\n\r\" #'é", "1", "-2.5", "1e400", "nan", "inf", "word", "1,2,a\n", "3;4;b\n", *ODD])
+ODD = [
+    "\r\n",
+    ' "',
+    '""',
+    "1_0",
+    "٣",
+    "9" * 20,
+    "\ufeff",
+    "\x1c",
+    "\x85",
+    "\u2028",
+    "0x1",
+    "\0",
+    "\ud7ff",
+]
+pieces = st.sampled_from(
+    [*",;\t\n\r\" #'é", "1", "-2.5", "1e400", "nan", "inf", "word", "1,2,a\n", "3;4;b\n", *ODD]
+)
 
 
 @many

@@ -16,7 +16,16 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from mlpcli.datasets.idx import read_folder, read_idx
 from mlpcli.errors import DataError
 from mlpcli.storage import reading
-from tests.support.formats import IDX_CODES, damaged, idx, idx_folder, many, put, some, table_or_error
+from tests.support.formats import (
+    IDX_CODES,
+    damaged,
+    idx,
+    idx_folder,
+    many,
+    put,
+    some,
+    table_or_error,
+)
 
 X = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8)
 PACKED = gzip.compress(idx(X), mtime=0)
@@ -36,13 +45,26 @@ def test_mnist_has_its_rows_images_and_labels(mnist: Path) -> None:
     assert (rows.x.dtype, rows.image) == (np.uint8, (28, 28))
     assert rows.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert rows.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
-    assert np.bincount(rows.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(rows.labels).tolist() == [
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
     assert round(float(rows.x.mean()), 4) == 33.3184  # the mean pixel that everyone finds
 
 
 @pytest.mark.parametrize("name", ["{}-{}-idx{}-ubyte", "{}-{}.idx{}-ubyte"])
 @pytest.mark.parametrize("ending", ["", ".gz"])
-def test_mnists_names_are_found_plain_dotted_and_gzipped(name: str, ending: str, tmp_path: Path) -> None:
+def test_mnists_names_are_found_plain_dotted_and_gzipped(
+    name: str, ending: str, tmp_path: Path
+) -> None:
     pack = gzip.compress if ending else bytes
     for part in ("train", "t10k"):
         (tmp_path / (name.format(part, "images", 3) + ending)).write_bytes(pack(idx(X)))
@@ -72,17 +94,24 @@ def test_every_element_type_is_read(kind: str, ending: str, tmp_path: Path) -> N
 @some
 @given(
     st.sampled_from(list(IDX_CODES)).flatmap(
-        lambda kind: arrays(kind, array_shapes(max_dims=3, max_side=6), elements=st.integers(0, 127))
+        lambda kind: arrays(
+            kind, array_shapes(max_dims=3, max_side=6), elements=st.integers(0, 127)
+        )
     )
 )
 def test_what_was_written_is_read(place: Path, array: np.ndarray) -> None:
-    for name, content in {"file": idx(array), "file.gz": gzip.compress(idx(array), mtime=0)}.items():
+    for name, content in {
+        "file": idx(array),
+        "file.gz": gzip.compress(idx(array), mtime=0),
+    }.items():
         np.testing.assert_array_equal(read_idx(put(place / name, content)), array, strict=True)
 
 
 @many
 @given(damaged(idx(X)), st.booleans())
-def test_damaged_images_give_a_table_or_a_sentence(place: Path, content: bytes, packed: bool) -> None:
+def test_damaged_images_give_a_table_or_a_sentence(
+    place: Path, content: bytes, packed: bool
+) -> None:
     folder = idx_folder(place / ("packed" if packed else "plain"), train_labels=idx(Y))
     name = "train-images-idx3-ubyte" + (".gz" if packed else "")
     put(folder / name, gzip.compress(content, mtime=0) if packed else content)
@@ -90,7 +119,10 @@ def test_damaged_images_give_a_table_or_a_sentence(place: Path, content: bytes, 
 
 
 @many
-@given(damaged(idx(Y)) | st.builds(lambda head, tail: idx(Y)[:2] + head + tail, st.binary(max_size=6), st.binary()))
+@given(
+    damaged(idx(Y))
+    | st.builds(lambda head, tail: idx(Y)[:2] + head + tail, st.binary(max_size=6), st.binary())
+)
 def test_damaged_labels_give_a_table_or_a_sentence(place: Path, content: bytes) -> None:
     folder = idx_folder(place / "labels", train_images=idx(X), train_labels=content)
     table_or_error(lambda: read_folder(folder), folder)
@@ -112,21 +144,35 @@ MAGIC = b"\x00\x00\x08\x03"
     [
         (b"", "is not an IDX file of one to three dimensions: it begins with nothing"),
         (b"\x00\x00\x08", "is not an IDX file of one to three dimensions: it begins with 00 00 08"),
-        (b"\x89PNG\r\n\x1a\n", "is not an IDX file of one to three dimensions: it begins with 89 50 4e 47"),
+        (
+            b"\x89PNG\r\n\x1a\n",
+            "is not an IDX file of one to three dimensions: it begins with 89 50 4e 47",
+        ),
         (b"\x00\x00\x0a\x01\x00\x00\x00\x01\x00", "is not an IDX file of one to three dimensions"),
         (b"\x00\x00\x08\x00\x00", "is not an IDX file of one to three dimensions"),
-        (b"\x00\x00\x08\xff" + b"\x00\x00\x00\x01" * 255 + b"\x00", "is not an IDX file of one to three dimensions"),
+        (
+            b"\x00\x00\x08\xff" + b"\x00\x00\x00\x01" * 255 + b"\x00",
+            "is not an IDX file of one to three dimensions",
+        ),
         (MAGIC + b"\x00\x00\x00\x01\x00\x00", "ends within its header: the file is truncated"),
         (MAGIC + struct.pack(">3I", 0, 28, 28), "holds nothing: by its header it is 0 × 28 × 28"),
         (MAGIC + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1), "holds nothing"),
         (idx(X)[:-1], "ends after 191 of 192 bytes of data: the file is truncated"),
         (idx(X) + b"\x00", "is longer than its header says"),
-        (MAGIC + struct.pack(">3I", 1000, 28, 28), "claims 765.6 KiB of data, more than the file can hold"),
-        (MAGIC + struct.pack(">3I", *[2**32 - 1] * 3), "claims 70368744128512.0 PiB of data, more than the file"),
+        (
+            MAGIC + struct.pack(">3I", 1000, 28, 28),
+            "claims 765.6 KiB of data, more than the file can hold",
+        ),
+        (
+            MAGIC + struct.pack(">3I", *[2**32 - 1] * 3),
+            "claims 70368744128512.0 PiB of data, more than the file",
+        ),
     ],
 )
 @pytest.mark.parametrize("name", ["file", "file.gz"])
-def test_what_is_no_whole_idx_file_is_refused(content: bytes, said: str, name: str, tmp_path: Path) -> None:
+def test_what_is_no_whole_idx_file_is_refused(
+    content: bytes, said: str, name: str, tmp_path: Path
+) -> None:
     path = tmp_path / name
     path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
     with pytest.raises(DataError) as caught:
@@ -156,7 +202,11 @@ BIG = 2**24
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("file", MAGIC + struct.pack(">3I", *[2**32 - 1] * 3) + bytes(1000), "more than the file can hold"),
+        (
+            "file",
+            MAGIC + struct.pack(">3I", *[2**32 - 1] * 3) + bytes(1000),
+            "more than the file can hold",
+        ),
         (
             "file.gz",
             gzip.compress(MAGIC + struct.pack(">3I", *[2**32 - 1] * 3), mtime=0),
@@ -199,7 +249,9 @@ def make_loop(path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte.gz"])
-def test_what_lies_in_a_files_place_is_named(make: Any, said: str, name: str, tmp_path: Path) -> None:
+def test_what_lies_in_a_files_place_is_named(
+    make: Any, said: str, name: str, tmp_path: Path
+) -> None:
     idx_folder(tmp_path, train_labels=idx(Y), t10k_images=idx(X))
     if name.startswith("t10k"):
         idx_folder(tmp_path, train_images=idx(X))
@@ -211,16 +263,22 @@ def test_what_lies_in_a_files_place_is_named(make: Any, said: str, name: str, tm
 
 def test_a_folder_without_idx_files_is_told_what_it_must_hold(tmp_path: Path) -> None:
     (tmp_path / "photo.png").touch()
-    with pytest.raises(DataError, match=r"has no train-images-idx3-ubyte \(plain or .gz\)") as caught:
+    with pytest.raises(
+        DataError, match=r"has no train-images-idx3-ubyte \(plain or .gz\)"
+    ) as caught:
         read_folder(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}: ")
 
 
 @pytest.mark.parametrize("part", ["train", "t10k"])
 def test_images_without_their_labels_are_refused(part: str, tmp_path: Path) -> None:
-    idx_folder(tmp_path, train_images=idx(X), train_labels=idx(Y), t10k_images=idx(X), t10k_labels=idx(Y))
+    idx_folder(
+        tmp_path, train_images=idx(X), train_labels=idx(Y), t10k_images=idx(X), t10k_labels=idx(Y)
+    )
     (tmp_path / f"{part}-labels-idx1-ubyte").unlink()
-    said = f"has {part}-images-idx3-ubyte, but not the labels {part}-labels-idx1-ubyte that go with it"
+    said = (
+        f"has {part}-images-idx3-ubyte, but not the labels {part}-labels-idx1-ubyte that go with it"
+    )
     with pytest.raises(DataError, match=said):
         read_folder(tmp_path)
 
@@ -235,7 +293,14 @@ def test_images_without_their_labels_are_refused(part: str, tmp_path: Path) -> N
         ({"t10k_images": idx(X[:, :7])}, "t10k-images-idx3-ubyte: has 56 features, and .* has 64"),
     ],
 )
-def test_files_that_do_not_go_together_are_refused(parts: dict[str, bytes], said: str, tmp_path: Path) -> None:
-    whole = {"train_images": idx(X), "train_labels": idx(Y), "t10k_images": idx(X), "t10k_labels": idx(Y)}
+def test_files_that_do_not_go_together_are_refused(
+    parts: dict[str, bytes], said: str, tmp_path: Path
+) -> None:
+    whole = {
+        "train_images": idx(X),
+        "train_labels": idx(Y),
+        "t10k_images": idx(X),
+        "t10k_labels": idx(Y),
+    }
     with pytest.raises(DataError, match=said):
         read_folder(idx_folder(tmp_path, **(whole | parts)))

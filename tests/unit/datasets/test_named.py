@@ -30,19 +30,36 @@ MNIST = OpenmlSet(
     [[*row, label] for row, label in zip(PIXELS.tolist(), DIGITS.tolist(), strict=True)],
     target="class",
 )
-IRIS = OpenmlSet("Iris", NUMERIC | {"kind": COLOURS}, [[0.5, 1, "red"], [2, 3, "blue"], [4, 5, "red"]], "kind")
-NEWER = OpenmlSet("iris", NUMERIC | {"kind": COLOURS}, [[7, 8, "green"], [9, 10, "blue"]], "kind", version=3)
-OLD = OpenmlSet("iris", NUMERIC | {"kind": COLOURS}, [[1, 1, "red"]], "kind", version=2, status="deactivated")
+IRIS = OpenmlSet(
+    "Iris", NUMERIC | {"kind": COLOURS}, [[0.5, 1, "red"], [2, 3, "blue"], [4, 5, "red"]], "kind"
+)
+NEWER = OpenmlSet(
+    "iris", NUMERIC | {"kind": COLOURS}, [[7, 8, "green"], [9, 10, "blue"]], "kind", version=3
+)
+OLD = OpenmlSet(
+    "iris", NUMERIC | {"kind": COLOURS}, [[1, 1, "red"]], "kind", version=2, status="deactivated"
+)
 SETS = [
     *[MNIST, IRIS, NEWER, OLD],
     OpenmlSet("counts", NUMERIC | {"kind": "INTEGER"}, [[1, 2, 10], [3, 4, 9]], "kind"),
-    OpenmlSet("numerals", NUMERIC | {"kind": ["1", "2", "10"]}, [[1, 2, 10], [3, 4, 2], [5, 6, 1]], "kind"),
+    OpenmlSet(
+        "numerals", NUMERIC | {"kind": ["1", "2", "10"]}, [[1, 2, 10], [3, 4, 2], [5, 6, 1]], "kind"
+    ),
     OpenmlSet("measured", NUMERIC | {"kind": "REAL"}, [[1, 2, 0.5], [3, 4, 1]], "kind"),
-    OpenmlSet("coloured", NUMERIC | {"colour": COLOURS, "kind": COLOURS}, [[1, 2, "red", "blue"]], "kind"),
+    OpenmlSet(
+        "coloured", NUMERIC | {"colour": COLOURS, "kind": COLOURS}, [[1, 2, "red", "blue"]], "kind"
+    ),
     OpenmlSet("holes", NUMERIC | {"kind": COLOURS}, [[1, 2, "red"], [3, None, "blue"]], "kind"),
     OpenmlSet("unlabelled", NUMERIC | {"kind": COLOURS}, [[1, 2, "red"], [3, 4, None]], "kind"),
-    OpenmlSet("words", NUMERIC | {"text": "STRING", "kind": COLOURS}, [[1, 2, "'some words'", "red"]], "kind"),
-    OpenmlSet("sparse", NUMERIC | {"kind": COLOURS}, [[0, 2, "red"], [3, 0, "blue"]], "kind", sparse=True),
+    OpenmlSet(
+        "words",
+        NUMERIC | {"text": "STRING", "kind": COLOURS},
+        [[1, 2, "'some words'", "red"]],
+        "kind",
+    ),
+    OpenmlSet(
+        "sparse", NUMERIC | {"kind": COLOURS}, [[0, 2, "red"], [3, 0, "blue"]], "kind", sparse=True
+    ),
     OpenmlSet("targetless", NUMERIC, [[1, 2], [3, 4]]),
     OpenmlSet("BNG(a,b,1)", NUMERIC | {"kind": COLOURS}, [[1, 2, "red"], [3, 4, "blue"]], "kind"),
 ]
@@ -65,7 +82,9 @@ def told() -> list[str]:
     return []
 
 
-def test_the_last_ten_thousand_rows_of_mnist_are_its_test_rows(openml: Openml, told: list[str]) -> None:
+def test_the_last_ten_thousand_rows_of_mnist_are_its_test_rows(
+    openml: Openml, told: list[str]
+) -> None:
     rows = named.mnist(told.append)
     assert rows.test is not None
     assert (len(rows.x), len(rows.test.x), rows.x.dtype) == (ROWS - TEST, TEST, np.uint8)
@@ -90,7 +109,9 @@ def read_alone(source: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
-def test_the_second_time_mnist_comes_from_the_cache_without_scikit_learn(openml: Openml, told: list[str]) -> None:
+def test_the_second_time_mnist_comes_from_the_cache_without_scikit_learn(
+    openml: Openml, told: list[str]
+) -> None:
     first = named.mnist(told.append)
     asked = list(openml.requests)
     second = named.mnist(told.append)
@@ -104,7 +125,9 @@ def test_a_mnist_with_too_few_rows_is_refused(folder: Path, told: list[str]) -> 
     small = OpenmlSet("mnist_784", MNIST.columns, MNIST.rows[:TEST], "class")
     with serve(small), pytest.raises(DataError) as caught:
         named.mnist(told.append)
-    assert str(caught.value) == f"mnist: 10,000 rows came, not 70,000. Delete {folder} and try again."
+    assert (
+        str(caught.value) == f"mnist: 10,000 rows came, not 70,000. Delete {folder} and try again."
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +153,9 @@ def test_other_sets_are_found_by_name_and_version(
     assert len(told) == 1
 
 
-def test_numerals_that_openml_keeps_as_words_are_in_numerical_order(openml: Openml, told: list[str]) -> None:
+def test_numerals_that_openml_keeps_as_words_are_in_numerical_order(
+    openml: Openml, told: list[str]
+) -> None:
     assert classes_of(named.openml("numerals", told.append)) == ("1", "2", "10")
 
 
@@ -145,15 +170,36 @@ def test_each_version_is_cached_by_itself(openml: Openml, folder: Path, told: li
     ("spec", "said"),
     [
         ("coloured", "the feature 'colour' is not numeric; only numbers can be learnt from."),
-        ("holes", "1 feature values are missing, infinite or too large; the first is nan in row 1, column 1 "),
+        (
+            "holes",
+            "1 feature values are missing, infinite or too large; the first is nan in row 1, column 1 ",
+        ),
         ("sparse", "is sparse; only dense data can be learnt from."),
         ("targetless", "has no label column of its own, so there is nothing to learn."),
-        ("measured", "the label in row 0 (counted from 0) is 0.5; labels must be whole numbers or strings"),
-        ("words", "could not be fetched from openml.org (ValueError: STRING attributes are not supported"),
-        ("unlabelled", "could not be fetched from openml.org (ValueError: Target column 'kind' has 1 missing values"),
-        ("nosuch", "could not be fetched from openml.org (OpenMLError: No active dataset nosuch found.). Without"),
-        ("iris@4", "could not be fetched from openml.org (OpenMLError: Dataset iris with version 4 not found.). Wi"),
-        ("iris@0", "could not be fetched from openml.org (InvalidParameterError: The 'version' parameter"),
+        (
+            "measured",
+            "the label in row 0 (counted from 0) is 0.5; labels must be whole numbers or strings",
+        ),
+        (
+            "words",
+            "could not be fetched from openml.org (ValueError: STRING attributes are not supported",
+        ),
+        (
+            "unlabelled",
+            "could not be fetched from openml.org (ValueError: Target column 'kind' has 1 missing values",
+        ),
+        (
+            "nosuch",
+            "could not be fetched from openml.org (OpenMLError: No active dataset nosuch found.). Without",
+        ),
+        (
+            "iris@4",
+            "could not be fetched from openml.org (OpenMLError: Dataset iris with version 4 not found.). Wi",
+        ),
+        (
+            "iris@0",
+            "could not be fetched from openml.org (InvalidParameterError: The 'version' parameter",
+        ),
         ("", "is not a name. Write openml:NAME or openml:NAME@VERSION, as on openml.org."),
         ("../iris", "is not a name."),
         ("a b", "is not a name."),
@@ -193,22 +239,38 @@ SPOILED = {
     "answers 500 to everything": lambda kind, reply: Reply(500, {}, b"Internal Server Error"),
     "answers 404 to a download": broken("download", lambda reply: Reply(404, {}, b"")),
     "answers 503 to a description": broken("description", lambda reply: Reply(503, {}, b"")),
-    "gives a page in place of JSON": broken("search", lambda reply: Reply(200, {}, b"<html>Sign in</html>")),
-    "gives bytes in place of JSON": broken("features", lambda reply: Reply(200, {}, b"\xff\xfe\x00")),
+    "gives a page in place of JSON": broken(
+        "search", lambda reply: Reply(200, {}, b"<html>Sign in</html>")
+    ),
+    "gives bytes in place of JSON": broken(
+        "features", lambda reply: Reply(200, {}, b"\xff\xfe\x00")
+    ),
     "gives half of the JSON": broken("description", with_body(lambda body: body[: len(body) // 2])),
     "gives a list": broken("search", lambda reply: as_json([])),
     "gives null": broken("description", lambda reply: as_json(None)),
-    "finds nothing and says yes": broken("search", lambda reply: as_json({"data": {"dataset": []}})),
+    "finds nothing and says yes": broken(
+        "search", lambda reply: as_json({"data": {"dataset": []}})
+    ),
     "forgets the features": broken("features", lambda reply: as_json({"data_features": {}})),
     "gives JSON without end": broken("qualities", lambda reply: Reply(200, {}, b"[" * 100_000)),
     "miscounts the rows": broken("qualities", with_body(lambda body: body.replace(b"3.0", b"4.0"))),
-    "tells another md5": broken("description", with_body(lambda body: re.sub(b'5_checksum": "..', b"\\g<0>0", body))),
-    "gives half of the gzip file": broken("download", with_body(lambda body: body[: len(body) // 2])),
+    "tells another md5": broken(
+        "description", with_body(lambda body: re.sub(b'5_checksum": "..', b"\\g<0>0", body))
+    ),
+    "gives half of the gzip file": broken(
+        "download", with_body(lambda body: body[: len(body) // 2])
+    ),
     "gives a damaged gzip file": broken("download", with_body(flipped)),
     "gives no gzip file": broken("download", with_body(lambda body: b"x,y\n")),
-    "gives other rows": broken("download", with_body(other_arff(lambda arff: arff.replace("red", "blue")))),
-    "hangs up before the end": broken("download", with_body(lambda body: body[:20], **{"Content-Length": "1000"})),
-    "hangs up in a JSON": broken("search", with_body(lambda body: body[:20], **{"Content-Length": "1000"})),
+    "gives other rows": broken(
+        "download", with_body(other_arff(lambda arff: arff.replace("red", "blue")))
+    ),
+    "hangs up before the end": broken(
+        "download", with_body(lambda body: body[:20], **{"Content-Length": "1000"})
+    ),
+    "hangs up in a JSON": broken(
+        "search", with_body(lambda body: body[:20], **{"Content-Length": "1000"})
+    ),
 }
 
 
@@ -217,7 +279,9 @@ def test_a_server_that_fails_leaves_a_sentence_and_no_cache(
     fault: str, openml: Openml, folder: Path, told: list[str]
 ) -> None:
     openml.spoil = SPOILED[fault]
-    with pytest.raises(DataError, match=r"^openml:iris@1: could not be fetched from openml\.org \(.+\)\. ") as caught:
+    with pytest.raises(
+        DataError, match=r"^openml:iris@1: could not be fetched from openml\.org \(.+\)\. "
+    ) as caught:
         named.openml("iris@1", told.append)
     assert str(caught.value).endswith(named.INSTEAD)
     assert "\n" not in str(caught.value)
@@ -242,7 +306,10 @@ def test_a_server_that_fails_leaves_a_sentence_and_no_cache(
 def test_a_set_that_is_wrong_in_itself_leaves_a_sentence_and_no_cache(
     columns: dict[str, Any], rows: list[Any], folder: Path, told: list[str]
 ) -> None:
-    with serve(OpenmlSet("wrong", columns, rows, "kind")), pytest.raises(DataError, match=r"^openml:wrong: "):
+    with (
+        serve(OpenmlSet("wrong", columns, rows, "kind")),
+        pytest.raises(DataError, match=r"^openml:wrong: "),
+    ):
         named.openml("wrong", told.append)
     assert not folder.exists()
 
@@ -256,8 +323,12 @@ def test_without_a_network_the_sentence_names_what_was_tried_and_what_would_serv
         with redirected(url), pytest.raises(DataError) as caught:
             named.mnist(told.append)
     said = str(caught.value)
-    assert said.startswith("openml:mnist_784@1: could not be fetched from openml.org (URLError: <urlopen error ")
-    assert said.endswith("Without a network, name local files: a folder of IDX files, an .npz or a .csv.")
+    assert said.startswith(
+        "openml:mnist_784@1: could not be fetched from openml.org (URLError: <urlopen error "
+    )
+    assert said.endswith(
+        "Without a network, name local files: a folder of IDX files, an .npz or a .csv."
+    )
     assert not folder.exists()
 
 
@@ -275,7 +346,8 @@ def cut(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "damage", [flipped, cut, lambda content: b"", lambda content: content[:300] + flipped(content[300:])]
+    "damage",
+    [flipped, cut, lambda content: b"", lambda content: content[:300] + flipped(content[300:])],
 )
 def test_a_damaged_cache_is_noticed_and_made_anew(
     damage: Callable[[bytes], bytes], openml: Openml, folder: Path, told: list[str]
@@ -290,7 +362,9 @@ def test_a_damaged_cache_is_noticed_and_made_anew(
     assert path.read_bytes() == whole
 
 
-def test_another_sets_file_in_the_cache_is_noticed_and_made_anew(openml: Openml, folder: Path, told: list[str]) -> None:
+def test_another_sets_file_in_the_cache_is_noticed_and_made_anew(
+    openml: Openml, folder: Path, told: list[str]
+) -> None:
     named.openml("iris@1", told.append)
     named.openml("iris@3", told.append)
     (folder / "openml-iris@3.npz").write_bytes((folder / "openml-iris@1.npz").read_bytes())
@@ -302,10 +376,14 @@ def test_a_cache_that_cannot_be_written_is_told_and_the_data_is_used(
 ) -> None:
     folder.write_text("a file, and no folder")
     assert len(named.openml("iris", told.append).x) == 3
-    assert told[1:] == [f"The data set is not kept for the next time: {folder}: cannot be made: File exists."]
+    assert told[1:] == [
+        f"The data set is not kept for the next time: {folder}: cannot be made: File exists."
+    ]
 
 
-def test_digits_are_those_of_scikit_learn_the_first_time_and_the_second(folder: Path, told: list[str]) -> None:
+def test_digits_are_those_of_scikit_learn_the_first_time_and_the_second(
+    folder: Path, told: list[str]
+) -> None:
     from sklearn.datasets import load_digits
 
     expected = load_digits()

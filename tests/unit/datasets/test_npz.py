@@ -37,7 +37,9 @@ def save(path: Path, **arrays: Any) -> Path:
 
 
 def save_members(path: Path, compression: int = zipfile.ZIP_STORED, **members: bytes) -> Path:
-    return put(path, npz({f"{name}.npy": content for name, content in members.items()}, compression))
+    return put(
+        path, npz({f"{name}.npy": content for name, content in members.items()}, compression)
+    )
 
 
 def refused(path: Path) -> str:
@@ -69,7 +71,9 @@ def test_three_dimensions_are_images(tmp_path: Path) -> None:
 
 
 def test_columns_first_is_read_as_rows_first(tmp_path: Path) -> None:
-    np.testing.assert_array_equal(read(save(tmp_path / "data.npz", x=np.asfortranarray(X), y=Y)).x, X)
+    np.testing.assert_array_equal(
+        read(save(tmp_path / "data.npz", x=np.asfortranarray(X), y=Y)).x, X
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,13 +87,17 @@ def test_columns_first_is_read_as_rows_first(tmp_path: Path) -> None:
         (np.array([b"no", b"yes", b"no", b"yes"]), ["no", "yes", "no", "yes"]),
     ],
 )
-def test_labels_may_be_of_many_types(labels: np.ndarray, expected: list[object], tmp_path: Path) -> None:
+def test_labels_may_be_of_many_types(
+    labels: np.ndarray, expected: list[object], tmp_path: Path
+) -> None:
     assert read(save(tmp_path / "data.npz", x=X, y=labels)).labels.tolist() == expected
 
 
 numbers = st.sampled_from(["u1", "i2", ">i4", "f4", "f8", ">f8", "?"])
 features = numbers.flatmap(
-    lambda kind: arrays(kind, array_shapes(min_dims=2, max_dims=3, max_side=5), elements=st.integers(0, 1))
+    lambda kind: arrays(
+        kind, array_shapes(min_dims=2, max_dims=3, max_side=5), elements=st.integers(0, 1)
+    )
 )
 
 
@@ -121,7 +129,9 @@ def test_a_damaged_packed_file_gives_a_table_or_a_sentence(place: Path, content:
 
 @many
 @given(damaged(npy(X)), damaged(npy(Y.astype("U1"))))
-def test_damaged_arrays_in_a_whole_archive_give_a_table_or_a_sentence(place: Path, x: bytes, y: bytes) -> None:
+def test_damaged_arrays_in_a_whole_archive_give_a_table_or_a_sentence(
+    place: Path, x: bytes, y: bytes
+) -> None:
     for parts in ({"x": x, "y": npy(Y)}, {"x": npy(X), "y": y}):
         save_members(place, **parts)
         table_or_error(lambda: read(place), place)
@@ -145,12 +155,16 @@ headers = st.builds(
 
 
 @many
-@given(headers, st.sampled_from(["x", "y"]), st.sampled_from([b"", bytes(96), bytes(32), bytes(16)]))
+@given(
+    headers, st.sampled_from(["x", "y"]), st.sampled_from([b"", bytes(96), bytes(32), bytes(16)])
+)
 @example("(" * 5000, "x", b"")
 @example("[" * 200 + "]" * 200, "x", b"")
 @example("{'descr': '\\d', 'fortran_order': False, 'shape': ()}", "x", b"")
 @example("{'descr': '''", "x", b"")
-def test_any_header_gives_a_table_or_a_sentence(place: Path, header: str, name: str, data: bytes) -> None:
+def test_any_header_gives_a_table_or_a_sentence(
+    place: Path, header: str, name: str, data: bytes
+) -> None:
     save_members(place, **({"x": npy(X), "y": npy(Y)} | {name: npy_header(header, data)}))
     table_or_error(lambda: read(place), place)
 
@@ -172,7 +186,9 @@ def test_pickled_objects_are_refused_and_never_run(kind: Any, name: str, tmp_pat
     array = np.zeros(1, kind)
     array[0] = Bomb(trap) if kind is object else (Bomb(trap),)
     save(tmp_path / "data.npz", **({"x": X, "y": Y} | {name: array}))
-    assert f"array {name!r} holds Python objects, which are never loaded" in refused(tmp_path / "data.npz")
+    assert f"array {name!r} holds Python objects, which are never loaded" in refused(
+        tmp_path / "data.npz"
+    )
     assert not trap.exists()
     pickle.loads(pickle.dumps(array))
     assert trap.exists()  # it would have run
@@ -188,10 +204,22 @@ def test_pickled_objects_are_refused_and_never_run(kind: Any, name: str, tmp_pat
         ({"x": X, "y": Y, "x_test": X}, ": has no array 'y_test'; it holds x, x_test, y."),
         ({"x": X, "y": Y, "y_test": Y}, ": has no array 'x_test'; it holds x, y, y_test."),
         ({"x": X, "y": Y[:3]}, " (x, y): has 4 rows of features and 3 labels"),
-        ({"x": X, "y": Y, "x_test": X, "y_test": Y[:3]}, " (x_test, y_test): has 4 rows of features and 3 labels"),
-        ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, " (x_test, y_test): has 2 features, and "),
-        ({"x": np.where(X > 6, np.nan, X), "y": Y}, " (x, y): 5 feature values are missing, infinite or too large; "),
-        ({"x": np.where(X > 6, np.inf, X), "y": Y}, " (x, y): 5 feature values are missing, infinite or too large; "),
+        (
+            {"x": X, "y": Y, "x_test": X, "y_test": Y[:3]},
+            " (x_test, y_test): has 4 rows of features and 3 labels",
+        ),
+        (
+            {"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y},
+            " (x_test, y_test): has 2 features, and ",
+        ),
+        (
+            {"x": np.where(X > 6, np.nan, X), "y": Y},
+            " (x, y): 5 feature values are missing, infinite or too large; ",
+        ),
+        (
+            {"x": np.where(X > 6, np.inf, X), "y": Y},
+            " (x, y): 5 feature values are missing, infinite or too large; ",
+        ),
         ({"x": X + 1j, "y": Y}, " (x, y): features are of type complex128"),
         ({"x": X[:, 0], "y": Y}, " (x, y): features have 1 dimensions"),
         ({"x": X[:, :0], "y": Y}, " (x, y): has 4 rows and 0 features"),
@@ -199,11 +227,19 @@ def test_pickled_objects_are_refused_and_never_run(kind: Any, name: str, tmp_pat
         ({"x": np.zeros((0, 3, 4)), "y": Y[:0]}, " (x, y): has 0 rows and 12 features"),
         ({"x": X, "y": Y + 0.5}, " (x, y): the label in row 0 (counted from 0) is 0.5"),
         ({"x": X, "y": Y + 1j}, " (x, y): labels are of type complex128"),
-        ({"x": X, "y": np.array([b"a", b"b", b"c", b"\xff"])}, " (x, y): a label is not Unicode text"),
-        ({"x": np.zeros(4, "f4,f4"), "y": Y}, ": array 'x' is of type [('f0', '<f4'), ('f1', '<f4')], which is not"),
+        (
+            {"x": X, "y": np.array([b"a", b"b", b"c", b"\xff"])},
+            " (x, y): a label is not Unicode text",
+        ),
+        (
+            {"x": np.zeros(4, "f4,f4"), "y": Y},
+            ": array 'x' is of type [('f0', '<f4'), ('f1', '<f4')], which is not",
+        ),
     ],
 )
-def test_arrays_that_cannot_be_learnt_from_are_refused(arrays: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_arrays_that_cannot_be_learnt_from_are_refused(
+    arrays: dict[str, Any], said: str, tmp_path: Path
+) -> None:
     assert refused(save(tmp_path / "data.npz", **arrays)).startswith(said)
 
 
@@ -219,11 +255,23 @@ def as_f8(shape: str) -> str:
 @pytest.mark.parametrize(
     ("x", "said"),
     [
-        (npy_header(as_f8("(4, 4)"), bytes(96)), "claims 128 bytes of data, and the file holds 96."),
+        (
+            npy_header(as_f8("(4, 4)"), bytes(96)),
+            "claims 128 bytes of data, and the file holds 96.",
+        ),
         (npy_header(as_f8("(4, 2)"), bytes(96)), "claims 64 bytes of data, and the file holds 96."),
-        (npy_header(as_f8("(4294967296, 4294967296)"), bytes(96)), "claims 147,573,952,589,676,412,928 bytes of data"),
-        (npy_header(as_f8("(-4, -3)"), bytes(96)), "claims a length that is not a number from 0 on."),
-        (npy_header(as_f8("(True, 12)"), bytes(96)), "claims a length that is not a number from 0 on."),
+        (
+            npy_header(as_f8("(4294967296, 4294967296)"), bytes(96)),
+            "claims 147,573,952,589,676,412,928 bytes of data",
+        ),
+        (
+            npy_header(as_f8("(-4, -3)"), bytes(96)),
+            "claims a length that is not a number from 0 on.",
+        ),
+        (
+            npy_header(as_f8("(True, 12)"), bytes(96)),
+            "claims a length that is not a number from 0 on.",
+        ),
         (npy_header(as_f8("(4, 3"), bytes(96)), "has no readable .npy header."),
         (npy_header("'" * 20_000), "has no readable .npy header."),
         (npy(X)[:20], "has no readable .npy header."),
@@ -238,7 +286,9 @@ def test_a_header_is_not_believed(x: bytes, said: str, tmp_path: Path) -> None:
 
 
 def test_headers_of_python_2_are_read_without_a_warning(tmp_path: Path) -> None:
-    path = save_members(tmp_path / "data.npz", x=npy_header(as_f8("(4L, 3L)"), X.tobytes()), y=npy(Y))
+    path = save_members(
+        tmp_path / "data.npz", x=npy_header(as_f8("(4L, 3L)"), X.tobytes()), y=npy(Y)
+    )
     np.testing.assert_array_equal(read(path).x, X)
 
 
@@ -301,7 +351,10 @@ LARGE = npz({"x.npy": npy(np.zeros((4, 10_000))), "y.npy": npy(Y)})
         (flipped(LARGE, 100_000), "Bad CRC-32 for file 'x.npy'"),
         (flipped(WHOLE, WHOLE.index(b"fortran")), "Bad CRC-32 for file 'x.npy'"),
         (WHOLE.replace(b"PK\1\2\x14\3\x14\0\0\0", b"PK\1\2\x14\3\x14\0\1\0"), "is encrypted"),
-        (WHOLE.replace(b"x.npy", b"z.npy", 1), "File name in directory 'x.npy' and header b'z.npy' differ"),
+        (
+            WHOLE.replace(b"x.npy", b"z.npy", 1),
+            "File name in directory 'x.npy' and header b'z.npy' differ",
+        ),
     ],
 )
 def test_a_broken_archive_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
@@ -315,11 +368,15 @@ def test_data_that_ends_before_its_claimed_length_is_refused(tmp_path: Path) -> 
     header = npy_header(as_f8("(4, 3)"))
     content = claim(npz({"x.npy": header + bytes(40), "y.npy": npy(Y)}), len(header) + 96)
     (tmp_path / "data.npz").write_bytes(content)
-    assert refused(tmp_path / "data.npz").startswith(": ends after 40 of 96 bytes of data: the file is truncated.")
+    assert refused(tmp_path / "data.npz").startswith(
+        ": ends after 40 of 96 bytes of data: the file is truncated."
+    )
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_way_of_packing_that_numpy_never_uses_is_refused(compression: int, tmp_path: Path) -> None:
+def test_a_way_of_packing_that_numpy_never_uses_is_refused(
+    compression: int, tmp_path: Path
+) -> None:
     path = save_members(tmp_path / "data.npz", compression, x=npy(X), y=npy(Y))
     assert refused(path).startswith(": array 'x' is packed in a way that NumPy never uses.")
 
@@ -327,7 +384,12 @@ def test_a_way_of_packing_that_numpy_never_uses_is_refused(compression: int, tmp
 def test_names_with_paths_stay_inside_the_archive(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    members = {"x.npy": npy(X), "y.npy": npy(Y), "../escaped.npy": npy(Y), "/root/escaped.npy": npy(Y)}
+    members = {
+        "x.npy": npy(X),
+        "y.npy": npy(Y),
+        "../escaped.npy": npy(Y),
+        "/root/escaped.npy": npy(Y),
+    }
     (folder / "data.npz").write_bytes(npz(members))
     assert read(folder / "data.npz").labels.tolist() == Y.tolist()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["data.npz", "folder"]
@@ -339,7 +401,10 @@ def test_names_with_paths_stay_inside_the_archive(tmp_path: Path) -> None:
         (lambda path: None, ": cannot be read: No such file or directory."),
         (Path.mkdir, ": is a folder, where a file is needed."),
         (os.mkfifo, ": is not a regular file"),
-        (lambda path: path.symlink_to(path.name), ": is a symbolic link that leads back to itself."),
+        (
+            lambda path: path.symlink_to(path.name),
+            ": is a symbolic link that leads back to itself.",
+        ),
     ],
 )
 def test_what_lies_in_the_files_place_is_named(make: Any, said: str, tmp_path: Path) -> None:

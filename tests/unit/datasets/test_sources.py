@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def loaded(source: str = "data.npz", seed: int = 0, **settings: Any) -> Dataset:
-    return load(source, np.random.default_rng(seed), tell=print, **settings)
+    return load(source, np.random.default_rng(seed), notify=print, **settings)
 
 
 def refused(source: str, **settings: Any) -> str:
@@ -39,9 +39,18 @@ def refused(source: str, **settings: Any) -> str:
 
 def test_by_default_a_fifth_is_for_testing_and_a_tenth_for_validation() -> None:
     data = loaded()
-    assert {name: len(rows) for name, rows in data.parts.items()} == {"train": 72, "validation": 8, "test": 20}
+    assert {name: len(rows) for name, rows in data.parts.items()} == {
+        "train": 72,
+        "validation": 8,
+        "test": 20,
+    }
     assert sorted(np.concatenate([rows.index for rows in data.parts.values()])) == list(range(N))
-    assert (data.source, data.classes, data.features, data.rows) == ("data.npz", ("0", "1", "2", "3"), 4, N)
+    assert (data.source, data.classes, data.features, data.rows) == (
+        "data.npz",
+        ("0", "1", "2", "3"),
+        4,
+        N,
+    )
 
 
 def test_the_three_parts_are_places_in_one_table() -> None:
@@ -60,7 +69,9 @@ def test_the_same_seed_gives_the_same_parts_and_another_seed_others() -> None:
 
 
 def test_another_validation_fraction_leaves_the_test_rows_alone() -> None:
-    np.testing.assert_array_equal(loaded(validation=0.3).test.index, loaded(validation=0.1).test.index)
+    np.testing.assert_array_equal(
+        loaded(validation=0.3).test.index, loaded(validation=0.1).test.index
+    )
 
 
 def test_the_sources_own_test_rows_win_over_a_fraction() -> None:
@@ -87,7 +98,11 @@ def test_validation_rows_of_the_users_own_leave_the_others_to_training() -> None
     np.testing.assert_array_equal(data.validation.x, X[:7] - 50)
     assert (len(data.train), len(data.test)) == (80, 20)
     data = loaded("parts.npz", validation="own.npz")
-    assert {name: len(rows) for name, rows in data.parts.items()} == {"train": N, "validation": 7, "test": 10}
+    assert {name: len(rows) for name, rows in data.parts.items()} == {
+        "train": N,
+        "validation": 7,
+        "test": 10,
+    }
 
 
 @pytest.mark.parametrize("part", ["test", "validation"])
@@ -100,7 +115,9 @@ def test_rows_of_the_users_own_must_have_the_same_number_of_features(part: str) 
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_a_label_that_training_never_saw_is_refused(part: str) -> None:
     np.savez("own.npz", x=X, y=Y + 1)
-    said = "own.npz (x, y): has the label '4', which the training rows of data.npz (x, y) never saw."
+    said = (
+        "own.npz (x, y): has the label '4', which the training rows of data.npz (x, y) never saw."
+    )
     assert refused("data.npz", **{part: "own.npz"}).startswith(said)
 
 
@@ -111,7 +128,10 @@ def test_test_rows_need_not_have_every_label() -> None:
 
 def test_one_class_only_is_refused() -> None:
     np.savez("one.npz", x=X, y=np.full(N, 7))
-    assert refused("one.npz") == "one.npz (x, y): has one class only ('7'); a classifier needs at least two."
+    assert (
+        refused("one.npz")
+        == "one.npz (x, y): has one class only ('7'); a classifier needs at least two."
+    )
 
 
 def test_a_class_with_too_few_rows_to_split_is_refused() -> None:
@@ -153,7 +173,11 @@ def test_the_hash_covers_all_rows_that_are_used() -> None:
         loaded("parts.npz", validation="own.npz"),
     ]
     assert len({data.sha256 for data in loads}) == len(loads)
-    assert loaded(seed=1, validation=0.3).sha256 == loaded().sha256 == fingerprint(read("data.npz", "", print))
+    assert (
+        loaded(seed=1, validation=0.3).sha256
+        == loaded().sha256
+        == fingerprint(read("data.npz", "", print))
+    )
 
 
 def test_digits_load_with_their_classes_in_order() -> None:
@@ -184,19 +208,27 @@ def test_the_target_is_that_of_the_users_own_rows_too() -> None:
     for name in ("rows.csv", "own.csv", "other.csv"):
         Path(name).write_text(text)
     data = loaded("rows.csv", target="kind", test="own.csv", validation="other.csv")
-    assert {name: len(rows) for name, rows in data.parts.items()} == {"train": 40, "validation": 40, "test": 40}
+    assert {name: len(rows) for name, rows in data.parts.items()} == {
+        "train": 40,
+        "validation": 40,
+        "test": 40,
+    }
 
 
 def test_a_folder_and_a_home_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.zeros((4, 8, 8), np.uint8)
-    idx_folder(folder / "mnist", train_images=idx(images), train_labels=idx(np.arange(4, dtype=np.uint8)))
+    idx_folder(
+        folder / "mnist", train_images=idx(images), train_labels=idx(np.arange(4, dtype=np.uint8))
+    )
     monkeypatch.setenv("HOME", str(folder))
     for source in ("./mnist", str(folder / "mnist"), "~/mnist"):
         assert read(source, "", print).image == (8, 8)
 
 
 def test_what_begins_with_openml_is_no_path() -> None:
-    with pytest.raises(DataError, match=r"^openml:\?: is not a name\. Write openml:NAME or openml:NAME@VERSION"):
+    with pytest.raises(
+        DataError, match=r"^openml:\?: is not a name\. Write openml:NAME or openml:NAME@VERSION"
+    ):
         read("openml:?", "", print)
 
 
@@ -214,7 +246,11 @@ KINDS = "digits, mnist, openml:NAME, a folder of IDX files, an .npz file or a .c
 @pytest.mark.parametrize(
     ("source", "make", "said"),
     [
-        ("nowhere.csv", nothing, f"cannot be found (No such file or directory). Data can be {KINDS}, seen from"),
+        (
+            "nowhere.csv",
+            nothing,
+            f"cannot be found (No such file or directory). Data can be {KINDS}, seen from",
+        ),
         ("digit", nothing, "cannot be found (No such file or directory). Did you mean digits?"),
         ("MNIST", nothing, "cannot be found (No such file or directory). Did you mean mnist?"),
         ("data.npz/below", nothing, "cannot be found (Not a directory). "),
@@ -243,12 +279,18 @@ def test_a_nul_byte_in_a_path_is_refused() -> None:
 
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_a_path_for_a_part_is_refused_like_a_source(part: str) -> None:
-    assert refused("data.npz", **{part: "nowhere.npz"}).startswith(f"data.{part}: nowhere.npz: cannot be found")
+    assert refused("data.npz", **{part: "nowhere.npz"}).startswith(
+        f"data.{part}: nowhere.npz: cannot be found"
+    )
 
 
 @pytest.mark.parametrize(
     "parts",
-    [{"test": "./data.npz"}, {"validation": "data.npz"}, {"test": "own.npz", "validation": "../own.npz"}],
+    [
+        {"test": "./data.npz"},
+        {"validation": "data.npz"},
+        {"test": "own.npz", "validation": "../own.npz"},
+    ],
 )
 def test_a_part_that_has_no_rows_of_its_own_is_refused(parts: dict[str, str], folder: Path) -> None:
     np.savez("own.npz", x=X[:9], y=Y[:9])
@@ -262,7 +304,9 @@ def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
 
 
 def test_an_address_is_refused() -> None:
-    assert "is an address; only files on this machine are read" in refused("https://example.org/x.csv")
+    assert "is an address; only files on this machine are read" in refused(
+        "https://example.org/x.csv"
+    )
 
 
 def test_columns_are_known_by_their_names_where_files_have_them() -> None:
@@ -274,7 +318,9 @@ def test_columns_are_known_by_their_names_where_files_have_them() -> None:
         assert data.test.x.tolist() == [[1.5, 20], [2.5, 40]]
         assert data.columns == ("a", "b")
     Path("test.csv").write_text("c,b,kind\n1,2,x\n3,4,y\n")
-    assert refused("rows.csv", test="test.csv") == "test.csv: has no column 'a', which rows.csv has."
+    assert (
+        refused("rows.csv", test="test.csv") == "test.csv: has no column 'a', which rows.csv has."
+    )
 
 
 def test_columns_of_one_name_are_known_by_their_places() -> None:

@@ -22,13 +22,17 @@ def names(counts: list[int]) -> tuple[str, ...]:
     return tuple(f"class {k}" for k in range(len(counts)))
 
 
-def cut(counts: list[int], fractions: list[float], seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
+def cut(
+    counts: list[int], fractions: list[float], seed: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
     return split(labels_of(counts), names(counts), fractions, np.random.default_rng(seed))
 
 
 @some
 @given(counts, fractions, seeds)
-def test_no_row_is_lost_and_none_is_in_two_parts(counts: list[int], fractions: list[float], seed: int) -> None:
+def test_no_row_is_lost_and_none_is_in_two_parts(
+    counts: list[int], fractions: list[float], seed: int
+) -> None:
     train, parts = cut(counts, fractions, seed)
     assert len(parts) == len(fractions)
     assert sorted(np.concatenate([train, *parts])) == list(range(sum(counts)))
@@ -36,17 +40,26 @@ def test_no_row_is_lost_and_none_is_in_two_parts(counts: list[int], fractions: l
 
 @some
 @given(counts, fractions, seeds)
-def test_every_class_gives_its_share_within_rounding(counts: list[int], fractions: list[float], seed: int) -> None:
+def test_every_class_gives_its_share_within_rounding(
+    counts: list[int], fractions: list[float], seed: int
+) -> None:
     labels = labels_of(counts)
     for fraction, part in zip(fractions, cut(counts, fractions, seed)[1], strict=True):
-        for count, taken in zip(counts, np.bincount(labels[part], minlength=len(counts)), strict=True):
+        for count, taken in zip(
+            counts, np.bincount(labels[part], minlength=len(counts)), strict=True
+        ):
             assert abs(taken - fraction * count) <= 0.5 or taken == 1
 
 
 @some
 @given(counts, fractions, seeds)
-def test_the_same_stream_gives_the_same_parts_in_order(counts: list[int], fractions: list[float], seed: int) -> None:
-    (train, parts), (again, parts_again) = cut(counts, fractions, seed), cut(counts, fractions, seed)
+def test_the_same_stream_gives_the_same_parts_in_order(
+    counts: list[int], fractions: list[float], seed: int
+) -> None:
+    (train, parts), (again, parts_again) = (
+        cut(counts, fractions, seed),
+        cut(counts, fractions, seed),
+    )
     for part, other in zip([train, *parts], [again, *parts_again], strict=True):
         np.testing.assert_array_equal(part, other)
         assert (np.diff(part) > 0).all()
@@ -77,7 +90,11 @@ def test_another_stream_gives_other_parts() -> None:
         ([40, 40], [0.6, 0.6], "class 0"),
     ],
 )
-def test_a_class_with_too_few_rows_is_named(counts: list[int], fractions: list[float], named: str) -> None:
+def test_a_class_with_too_few_rows_is_named(
+    counts: list[int], fractions: list[float], named: str
+) -> None:
     k = int(named[-1])
-    with pytest.raises(DataError, match=f"^class '{named}' has {counts[k]} rows?, too few to split .* Add rows"):
+    with pytest.raises(
+        DataError, match=f"^class '{named}' has {counts[k]} rows?, too few to split .* Add rows"
+    ):
         cut(counts, fractions, 0)

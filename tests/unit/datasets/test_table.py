@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from mlpcli.datasets import table as module
-from mlpcli.datasets.table import Table, classes_of, compact, encode, fingerprint, shortened, table, with_test
+from mlpcli.datasets.table import (
+    Table,
+    classes_of,
+    compact,
+    encode,
+    fingerprint,
+    shortened,
+    table,
+    with_test,
+)
 from mlpcli.errors import DataError
 
 X = np.arange(6.0).reshape(3, 2)
@@ -84,8 +93,12 @@ def test_features_that_are_no_table_of_numbers_are_refused(x: np.ndarray, said: 
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
-@pytest.mark.parametrize("places", [[(0, 0)], [(1, 1), (2, 0)], [(4096, 1), (4999, 0), (4999, 1)], [(4095, 0)]])
-def test_bad_values_are_counted_and_the_first_is_named(value: float, places: list[tuple[int, int]]) -> None:
+@pytest.mark.parametrize(
+    "places", [[(0, 0)], [(1, 1), (2, 0)], [(4096, 1), (4999, 0), (4999, 1)], [(4095, 0)]]
+)
+def test_bad_values_are_counted_and_the_first_is_named(
+    value: float, places: list[tuple[int, int]]
+) -> None:
     x = np.zeros((5000, 2))
     for place in places:
         x[place] = value
@@ -133,7 +146,10 @@ def test_labels_are_whole_numbers_or_strings(labels: np.ndarray, expected: list[
         (np.zeros(0), "has 3 rows of features and 0 labels; each row needs one."),
         (np.zeros(3, complex), "labels are of type complex128; they must be integers or strings."),
         (np.zeros(3, object), "labels are of type object"),
-        (np.array([1, 2, 0.5]), "the label in row 2 (counted from 0) is 0.5; labels must be whole numbers or strings"),
+        (
+            np.array([1, 2, 0.5]),
+            "the label in row 2 (counted from 0) is 0.5; labels must be whole numbers or strings",
+        ),
         (np.array([1, np.nan, 0.5]), "the label in row 1 (counted from 0) is nan"),
         (np.array([np.inf, 1, 2]), "the label in row 0 (counted from 0) is inf"),
         (np.array([1, 2, 1e16]), "the label in row 2 (counted from 0) is 1e+16"),
@@ -172,7 +188,9 @@ def test_values_that_are_no_bytes_stay_as_they_are(value: float) -> None:
         ([True, False], ("0", "1")),
     ],
 )
-def test_classes_are_in_numerical_or_alphabetical_order(labels: list[object], classes: tuple[str, ...]) -> None:
+def test_classes_are_in_numerical_or_alphabetical_order(
+    labels: list[object], classes: tuple[str, ...]
+) -> None:
     rows = rows_of(labels)
     assert classes_of(rows) == classes
     names = [str(label) for label in rows.labels]
@@ -180,13 +198,16 @@ def test_classes_are_in_numerical_or_alphabetical_order(labels: list[object], cl
 
 
 def test_one_class_only_is_refused_by_name() -> None:
-    with pytest.raises(DataError, match=r"^data: has one class only \('cat'\); a classifier needs at least two"):
+    with pytest.raises(
+        DataError, match=r"^data: has one class only \('cat'\); a classifier needs at least two"
+    ):
         classes_of(rows_of(["cat", "cat"]))
 
 
 def test_a_label_that_training_never_saw_is_named() -> None:
     with pytest.raises(
-        DataError, match=r"^data: has the label 'eel', which the rows never saw\. The known classes are cat"
+        DataError,
+        match=r"^data: has the label 'eel', which the rows never saw\. The known classes are cat",
     ):
         encode(rows_of(["cat", "eel", "fox"]), ("cat", "dog"), "the rows")
 
@@ -211,7 +232,11 @@ def test_the_fingerprint_tells_contents_apart_and_only_contents() -> None:
         (rows, with_test(rows, rows)),
     ]
     assert len({fingerprint(*each) for each in tables}) == len(tables)
-    assert fingerprint(table("elsewhere", X.copy(), Y.copy())) == fingerprint(rows) == fingerprint(rows, None)
+    assert (
+        fingerprint(table("elsewhere", X.copy(), Y.copy()))
+        == fingerprint(rows)
+        == fingerprint(rows, None)
+    )
     assert fingerprint(table("data", X.astype(">f8"), Y.astype(np.int8))) == fingerprint(rows)
 
 
@@ -222,5 +247,7 @@ def test_test_rows_are_held_out_where_there_are_some() -> None:
 
 
 def test_test_rows_with_another_number_of_features_are_refused() -> None:
-    with pytest.raises(DataError, match=r"^test: has 1 features, and data has 2; both must have the same"):
+    with pytest.raises(
+        DataError, match=r"^test: has 1 features, and data has 2; both must have the same"
+    ):
         with_test(table("data", X, Y), table("test", X[:, :1], Y))

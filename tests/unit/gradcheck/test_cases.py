@@ -7,7 +7,17 @@ from math import gcd
 import numpy as np
 import pytest
 
-from mlpcli.gradcheck.cases import FLIPS, NEAR, SHAPE, B, Coverage, coverage, network_of, small_case, train
+from mlpcli.gradcheck.cases import (
+    FLIPS,
+    NEAR,
+    SHAPE,
+    B,
+    Coverage,
+    coverage,
+    network_of,
+    small_case,
+    train,
+)
 from mlpcli.gradcheck.complex_step import Case, loss
 from tests.support.backward_passes import ACTIVATIONS
 
@@ -16,7 +26,10 @@ SEEDS = range(40)
 
 
 def same(one: Case, other: Case) -> bool:
-    return all(np.array_equal(getattr(one, n), getattr(other, n)) for n in ("x", "labels", "r", "W1", "b1", "W2", "b2"))
+    return all(
+        np.array_equal(getattr(one, n), getattr(other, n))
+        for n in ("x", "labels", "r", "W1", "b1", "W2", "b2")
+    )
 
 
 def test_no_two_lengths_have_a_common_divisor() -> None:
@@ -32,7 +45,9 @@ def test_equal_seeds_give_equal_cases_and_others_do_not(activation: str) -> None
 
 @activations
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_every_case_covers_everything_and_keeps_clear_of_kinks(activation: str, dropout: float) -> None:
+def test_every_case_covers_everything_and_keeps_clear_of_kinks(
+    activation: str, dropout: float
+) -> None:
     for seed in SEEDS:
         case = small_case("any", activation, seed, dropout=dropout, trained=seed % 2 == 0)
         assert coverage(case).gap(dropout > 0) == ""
@@ -61,7 +76,9 @@ def test_inputs_are_dropped_where_that_is_asked_for() -> None:
 
 def test_the_mask_is_0_or_1_over_the_probability_of_keeping() -> None:
     assert np.unique(small_case("any", "relu", 3).r).tolist() == [1]
-    assert np.unique(small_case("any", "relu", 3, dropout=0.2).r) == pytest.approx([0, 1.25], rel=1e-4)
+    assert np.unique(small_case("any", "relu", 3, dropout=0.2).r) == pytest.approx(
+        [0, 1.25], rel=1e-4
+    )
 
 
 @activations
@@ -75,7 +92,9 @@ def test_logits_can_be_past_the_range_of_exp() -> None:
     assert np.all(np.ptp(case.z, axis=1) > np.log(np.finfo(np.float64).max))
 
 
-FULL = Coverage(units=9, dropped=3, live=3, dead=3, at_kink=0, flipped=FLIPS, classes=4, all_classes=4)
+FULL = Coverage(
+    units=9, dropped=3, live=3, dead=3, at_kink=0, flipped=FLIPS, classes=4, all_classes=4
+)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +109,9 @@ FULL = Coverage(units=9, dropped=3, live=3, dead=3, at_kink=0, flipped=FLIPS, cl
         ({"flipped": FLIPS - 1}, "a bias that flips 3 kept units"),
     ],
 )
-def test_a_case_that_would_prove_nothing_says_what_it_lacks(lacking: dict[str, int], gap: str) -> None:
+def test_a_case_that_would_prove_nothing_says_what_it_lacks(
+    lacking: dict[str, int], gap: str
+) -> None:
     assert replace(FULL, **lacking).gap(dropout=True) == gap
 
 
@@ -99,9 +120,18 @@ def test_nothing_need_be_dropped_without_dropout() -> None:
 
 
 def test_coverage_counts_entries() -> None:
-    x, r, W1, b1 = np.eye(3), np.array([[1.0, 0], [1, 1], [1, 1]]), np.array([[1.0, -1], [2, -2], [-3, 3]]), [-1.5, 0]
-    case = Case("any", "relu", x, np.array([0, 1, 0]), r, W1, np.array(b1), np.ones((2, 3)), np.zeros(3))
-    assert coverage(case) == Coverage(6, dropped=1, live=2, dead=3, at_kink=0, flipped=1, classes=2, all_classes=3)
+    x, r, W1, b1 = (
+        np.eye(3),
+        np.array([[1.0, 0], [1, 1], [1, 1]]),
+        np.array([[1.0, -1], [2, -2], [-3, 3]]),
+        [-1.5, 0],
+    )
+    case = Case(
+        "any", "relu", x, np.array([0, 1, 0]), r, W1, np.array(b1), np.ones((2, 3)), np.zeros(3)
+    )
+    assert coverage(case) == Coverage(
+        6, dropped=1, live=2, dead=3, at_kink=0, flipped=1, classes=2, all_classes=3
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

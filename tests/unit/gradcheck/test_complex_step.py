@@ -61,7 +61,9 @@ def test_the_truth_of_trained_weights_equals_the_reference(activation: str) -> N
 def test_the_truth_equals_scipys_finite_differences(activation: str, l2: float, name: str) -> None:
     case = small_case("any", activation, 1, dropout=0.5, l2=l2)
     value = getattr(case, name)
-    expected = approx_fprime(value.ravel(), lambda flat: float(loss(case, **{name: flat.reshape(value.shape)})))
+    expected = approx_fprime(
+        value.ravel(), lambda flat: float(loss(case, **{name: flat.reshape(value.shape)}))
+    )
     np.testing.assert_allclose(gradient_of(case, name).ravel(), expected, atol=1e-6)
 
 
@@ -95,7 +97,9 @@ def test_phi_is_finite_at_any_size_and_branches_on_the_real_part_alone(activatio
     known = {"relu": np.maximum(a, 0), "tanh": np.tanh(a), "logistic": expit(a), "identity": a}
     np.testing.assert_allclose(PHI[activation](a), known[activation], rtol=1e-15)
     np.testing.assert_allclose(PHI[activation](a + 1e-20j).real, known[activation], rtol=1e-15)
-    np.testing.assert_array_equal(PHI[activation](a - 1e-20j).imag, -PHI[activation](a + 1e-20j).imag)
+    np.testing.assert_array_equal(
+        PHI[activation](a - 1e-20j).imag, -PHI[activation](a + 1e-20j).imag
+    )
 
 
 def test_the_slope_at_relus_kink_is_0() -> None:
@@ -104,7 +108,9 @@ def test_the_slope_at_relus_kink_is_0() -> None:
 
 def test_a_frozen_active_set_decides_in_place_of_the_sign() -> None:
     case = small_case("any", "relu", 5)
-    frozen = Case(**{k: v for k, v in vars(case).items() if k in Case.__match_args__} | {"active": case.a < 0})
+    frozen = Case(
+        **{k: v for k, v in vars(case).items() if k in Case.__match_args__} | {"active": case.a < 0}
+    )
     np.testing.assert_array_equal(phi(frozen, frozen.a), np.minimum(case.a, 0))
 
 
@@ -135,10 +141,26 @@ def test_sizes_bound_what_rounding_the_inputs_does(activation: str) -> None:
     """Weights moved by a few units in float32's last place move no entry by more than some of these of its size."""
     case = small_case("any", activation, 9, dropout=0.5, l2=0.1, trained=True)
     stream, eps = np.random.default_rng(0), float(np.finfo(np.float32).eps)
-    moved = {n: getattr(case, n) * (1 + eps * stream.uniform(-1, 1, getattr(case, n).shape)) for n in ("W1", "W2")}
-    near = Case(case.name, activation, case.x, case.labels, case.r, moved["W1"], case.b1, moved["W2"], case.b2, 0.1)
+    moved = {
+        n: getattr(case, n) * (1 + eps * stream.uniform(-1, 1, getattr(case, n).shape))
+        for n in ("W1", "W2")
+    }
+    near = Case(
+        case.name,
+        activation,
+        case.x,
+        case.labels,
+        case.r,
+        moved["W1"],
+        case.b1,
+        moved["W2"],
+        case.b2,
+        0.1,
+    )
     for name, size in sizes(case).items():
-        assert np.all(np.abs(gradient_of(near, name) - gradient_of(case, name)) <= 2 * eps * size), name
+        assert np.all(
+            np.abs(gradient_of(near, name) - gradient_of(case, name)) <= 2 * eps * size
+        ), name
 
 
 def test_sizes_grow_with_what_is_upstream() -> None:

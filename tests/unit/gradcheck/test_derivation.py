@@ -7,7 +7,16 @@ import pytest
 
 from mlpcli.gradcheck.cases import small_case
 from mlpcli.gradcheck.complex_step import EQUATIONS, PHI, gradient_of
-from mlpcli.gradcheck.derivation import DECAYED, FORMULAS, SLOPES, THROUGH_OUTPUT, Mistake, Pass, backward, derive
+from mlpcli.gradcheck.derivation import (
+    DECAYED,
+    FORMULAS,
+    SLOPES,
+    THROUGH_OUTPUT,
+    Mistake,
+    Pass,
+    backward,
+    derive,
+)
 from mlpcli.gradcheck.mistakes import BY_ID
 from tests.support.backward_passes import ACTIVATIONS
 
@@ -20,7 +29,9 @@ activations = pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_all_six_equal_the_truth(activation: str, dropout: float, l2: float) -> None:
     case = small_case("any", activation, 0, dropout=dropout, l2=l2)
     for name, gradient in backward(Pass(case)).items():
-        np.testing.assert_allclose(gradient, gradient_of(case, name), rtol=1e-12, atol=1e-14, err_msg=name)
+        np.testing.assert_allclose(
+            gradient, gradient_of(case, name), rtol=1e-12, atol=1e-14, err_msg=name
+        )
 
 
 @activations
@@ -28,14 +39,18 @@ def test_slopes_are_the_derivatives_of_phi_and_do_not_overflow(activation: str) 
     a = np.array([-1000.0, -3, -0.5, 0.5, 3, 1000])
     expected = PHI[activation](a + 1e-20j).imag / 1e-20
     np.testing.assert_allclose(SLOPES[activation](a), expected, rtol=1e-12, atol=1e-15)
-    np.testing.assert_allclose(THROUGH_OUTPUT[activation](PHI[activation](a)), expected, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        THROUGH_OUTPUT[activation](PHI[activation](a)), expected, rtol=1e-12, atol=1e-15
+    )
 
 
 def test_a_frozen_active_set_is_the_slope() -> None:
     case = small_case("any", "relu", 1)
     frozen = replace(case, active=case.a < 0)
     np.testing.assert_array_equal(Pass(frozen).slope, case.a < 0)
-    np.testing.assert_allclose(backward(Pass(frozen))["W1"], gradient_of(frozen, "W1"), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        backward(Pass(frozen))["W1"], gradient_of(frozen, "W1"), rtol=1e-12, atol=1e-15
+    )
 
 
 def test_another_mask_drops_as_many_units_and_not_the_same() -> None:
@@ -68,11 +83,16 @@ def test_weight_decay_is_added_to_the_weights_alone() -> None:
     dz, da = (f.p - f.y) / f.B, np.ones_like(f.s)
     for name in DECAYED:
         added = 0.25 * getattr(f.case, name) if name in ("W1", "W2") else 0.0
-        np.testing.assert_allclose(derive(f, name, dz, da), derive(plain, name, dz, da) + added, rtol=1e-12)
+        np.testing.assert_allclose(
+            derive(f, name, dz, da), derive(plain, name, dz, da) + added, rtol=1e-12
+        )
 
 
 def test_a_mistake_knows_where_it_can_be_made() -> None:
-    step, decay = Mistake("any", "", "", {"a": lambda f, dz, da: da}), Mistake("any", "", "", decay=lambda c, n: 0.0)
+    step, decay = (
+        Mistake("any", "", "", {"a": lambda f, dz, da: da}),
+        Mistake("any", "", "", decay=lambda c, n: 0.0),
+    )
     assert [name for name in EQUATIONS if step.changes(name)] == ["a"]
     assert {name for name in EQUATIONS if decay.changes(name)} == set(DECAYED)
 

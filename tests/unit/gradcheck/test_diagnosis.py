@@ -10,7 +10,17 @@ from mlpcli.gradcheck.cases import small_case
 from mlpcli.gradcheck.complex_step import EQUATIONS, Case
 from mlpcli.gradcheck.derivation import Pass, backward
 from mlpcli.gradcheck.verdict import Sample, judge, truth_of
-from tests.support.backward_passes import ACTIVATIONS, Gradients, blamed, cases, heirs, said_of, sample, spoilt, verdict
+from tests.support.backward_passes import (
+    ACTIVATIONS,
+    Gradients,
+    blamed,
+    cases,
+    heirs,
+    said_of,
+    sample,
+    spoilt,
+    verdict,
+)
 
 Spoil = Callable[[Floats, Pass], Floats]
 names = pytest.mark.parametrize("name", EQUATIONS)
@@ -75,7 +85,9 @@ def infinite(g: Floats, f: Pass) -> Floats:
         ("a", lambda g, f: g + 0.1 * (f.slope != 0), "only where φ′(a) is not 0."),
     ],
 )
-def test_an_unlisted_error_is_said_to_be_where_it_is(name: str, spoil: Spoil, sentence: str) -> None:
+def test_an_unlisted_error_is_said_to_be_where_it_is(
+    name: str, spoil: Spoil, sentence: str
+) -> None:
     rows = verdict("relu", spoilt(name, spoil))
     assert blamed(rows) == [name]
     ids, said = said_of(rows, name)
@@ -85,7 +97,9 @@ def test_an_unlisted_error_is_said_to_be_where_it_is(name: str, spoil: Spoil, se
 
 
 @names
-@pytest.mark.parametrize(("factor", "words"), [(0.37, "0.37"), (-2.5, "-2.5"), (1 + 3e-6, "1 + 3e-06")])
+@pytest.mark.parametrize(
+    ("factor", "words"), [(0.37, "0.37"), (-2.5, "-2.5"), (1 + 3e-6, "1 + 3e-06")]
+)
 def test_a_constant_multiple_is_said_to_be_one(name: str, factor: float, words: str) -> None:
     rows = verdict("tanh", spoilt(name, lambda g, f: factor * g))
     ids, sentence = said_of(rows, name)
@@ -94,8 +108,12 @@ def test_a_constant_multiple_is_said_to_be_one(name: str, factor: float, words: 
 
 
 @names
-@pytest.mark.parametrize(("factor", "id"), [(-1, "wrong-sign"), (7, "sum-instead-of-mean"), (0, "zero-gradient")])
-def test_a_known_mistake_comes_before_a_constant_multiple(name: str, factor: float, id: str) -> None:
+@pytest.mark.parametrize(
+    ("factor", "id"), [(-1, "wrong-sign"), (7, "sum-instead-of-mean"), (0, "zero-gradient")]
+)
+def test_a_known_mistake_comes_before_a_constant_multiple(
+    name: str, factor: float, id: str
+) -> None:
     assert said_of(verdict("tanh", spoilt(name, lambda g, f: factor * g)), name)[0] == (id,)
 
 
@@ -171,7 +189,10 @@ def test_a_wrong_upstream_gradient_of_zeros_does_no_harm() -> None:
 
 
 def test_a_hint_has_the_right_equation_beside_the_wrong_one() -> None:
-    rows = verdict("tanh", lambda case: {"W1": case.x.T @ (((Pass(case).p - Pass(case).y) / 7) @ case.W2.T * case.r)})
+    rows = verdict(
+        "tanh",
+        lambda case: {"W1": case.x.T @ (((Pass(case).p - Pass(case).y) / 7) @ case.W2.T * case.r)},
+    )
     diagnosis = rows["W1"].diagnosis
     assert diagnosis
     assert diagnosis.ids == ("missing-activation-derivative",)
@@ -186,7 +207,14 @@ def test_a_factor_that_differs_from_case_to_case_is_said_to() -> None:
     for seed, dropout in ((1, 0.5), (2, 0.2)):
         case = small_case(f"dropout {dropout}", "tanh", seed, dropout=dropout)
         g = backward(Pass(case))
-        samples.append(Sample(case, {"W2": g["W2"] * (1 + dropout)}, truth_of(case), dict.fromkeys(EQUATIONS, 1e-14)))
+        samples.append(
+            Sample(
+                case,
+                {"W2": g["W2"] * (1 + dropout)},
+                truth_of(case),
+                dict.fromkeys(EQUATIONS, 1e-14),
+            )
+        )
     (said,) = (row.diagnosis.sentence for row in judge(samples) if row.diagnosis)
     assert said.endswith(
         "it is 1.5 times the right gradient everywhere in the case 'dropout 0.5', but not in all cases."

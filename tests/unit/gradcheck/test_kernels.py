@@ -27,7 +27,9 @@ def a_case(size: str, activation: str = "tanh", l2: float = 0.1) -> Case:
     if size == "small":
         return small_case("any", activation, 5, dropout=0.5, l2=l2)
     stream, (D, H, K), B = np.random.default_rng(6), Shape(61, 256, 10), 23
-    W1, b1, W2, b2 = (stream.normal(scale=0.3, size=s).astype(np.float32) for s in ((D, H), H, (H, K), K))
+    W1, b1, W2, b2 = (
+        stream.normal(scale=0.3, size=s).astype(np.float32) for s in ((D, H), H, (H, K), K)
+    )
     x, r = stream.normal(size=(B, D)).astype(np.float32), 2.0 * stream.integers(0, 2, (B, H))
     labels = stream.permutation(np.arange(B) % K)
     exact = (w.astype(np.float64) for w in (W1, b1, W2, b2))
@@ -37,7 +39,9 @@ def a_case(size: str, activation: str = "tanh", l2: float = 0.1) -> Case:
 def check(case: Case, dtype: str = "float64") -> Check:
     """The check that suits the case's size."""
     small = case.W1.size < 100
-    return check_network(case, dtype) if small else check_along(case, dtype, np.random.default_rng(0))
+    return (
+        check_network(case, dtype) if small else check_along(case, dtype, np.random.default_rng(0))
+    )
 
 
 def blamed(done: Check) -> list[str]:
@@ -82,7 +86,10 @@ def test_a_right_gradient_is_never_called_wrong(hundred: int) -> None:
             done = check_network(case, dtype)
             assert done.passed, (case, dtype)
             assert heirs(done) == []
-            assert all(row.given and row.max_relative_error <= TOLERANCE[dtype] / 5 for row in done.equations)
+            assert all(
+                row.given and row.max_relative_error <= TOLERANCE[dtype] / 5
+                for row in done.equations
+            )
 
 
 @activations
@@ -114,7 +121,9 @@ def test_rounding_may_choose_the_side_of_a_kink(dtype: str) -> None:
 def plus(name: str, error: float = 1e-3) -> Kernel:
     """The kernel that fills this buffer, with an error added to what it wrote."""
     of = {"dz": "logits_gradient", "dW2": "second_layer_gradient", "db2": "second_layer_gradient"}
-    kernel = getattr(network, of.get(name, "hidden_gradient" if name == "da" else "first_layer_gradient"))
+    kernel = getattr(
+        network, of.get(name, "hidden_gradient" if name == "da" else "first_layer_gradient")
+    )
 
     def wrong(*arguments: Any) -> None:
         kernel(*arguments)
@@ -158,7 +167,11 @@ def test_the_first_wrong_equation_is_named_and_none_that_follows_from_it(
     ],
 )
 def test_a_wrong_kernel_is_given_its_mistakes_name(
-    buffer: str, spoil: Callable[[Floats], Floats], id: str, size: str, monkeypatch: pytest.MonkeyPatch
+    buffer: str,
+    spoil: Callable[[Floats], Floats],
+    id: str,
+    size: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     right = plus(buffer, 0.0)
 
@@ -214,9 +227,7 @@ def forward_with(change: Callable[[network.Network, network.Workspace], None]) -
 
 
 network_forward = network.forward
-FORWARD_IS_TO_BLAME = (
-    "∂z (3.2) is wrong, though its own line is right: the forward pass, or what backward hands to it, is not."
-)
+FORWARD_IS_TO_BLAME = "∂z (3.2) is wrong, though its own line is right: the forward pass, or what backward hands to it, is not."
 
 
 def no_b1(net: network.Network, ws: network.Workspace) -> None:
@@ -257,11 +268,15 @@ def test_phi_kept_wrongly_for_the_slope_alone_is_found_where_it_is_used(
     done = check(a_case(size))
     assert blamed(done) == ["a"]
     assert heirs(done) == ["W1", "b1"]
-    assert said(done)[1].startswith("∂a (3.4) is wrong, though its own line is right: the forward pass, or ")
+    assert said(done)[1].startswith(
+        "∂a (3.4) is wrong, though its own line is right: the forward pass, or "
+    )
 
 
 @sizes
-def test_a_mask_that_backward_does_not_hand_on_is_named(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_that_backward_does_not_hand_on_is_named(
+    size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def backward(*arguments: Any) -> None:
         net, x, labels, _, ws, grad, l2 = arguments
         network_backward(net, x, labels, 1.0, ws, grad, l2)
@@ -282,7 +297,9 @@ def test_a_loss_that_is_not_the_one_differentiated_is_found_out(
     replaced(monkeypatch, lambda labels, ws: mean_loss(labels, ws) * 1.01, "mean_loss")
     done = check(a_case(size), dtype)
     assert blamed(done) == ["z"]
-    sentence = "∂z (3.2) is wrong: the loss that training reports is not the one that is differentiated."
+    sentence = (
+        "∂z (3.2) is wrong: the loss that training reports is not the one that is differentiated."
+    )
     assert said(done) == ((), sentence)
 
 
@@ -298,7 +315,9 @@ def test_a_gradient_that_is_not_finite_or_was_never_written_is_wrong(
     assert all(np.isfinite(row.max_relative_error) for row in done.equations)
 
 
-def test_the_rows_and_columns_of_a_large_gradient_are_not_all_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rows_and_columns_of_a_large_gradient_are_not_all_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     right = network.first_layer_gradient
 
     def wrong(x: Floats, grad: network.Gradient, used: slice = ALL) -> None:
@@ -306,10 +325,16 @@ def test_the_rows_and_columns_of_a_large_gradient_are_not_all_listed(monkeypatch
         grad.dW1[:, 3:10] += 1
 
     replaced(monkeypatch, wrong, "first_layer_gradient")
-    assert said(check(a_case("full")))[1].endswith("427 of 15,616 entries are off, all in columns 3, 4, 5, 6, 7, ….")
+    assert said(check(a_case("full")))[1].endswith(
+        "427 of 15,616 entries are off, all in columns 3, 4, 5, 6, 7, …."
+    )
 
 
-def test_a_kernel_that_is_right_and_called_wrong_is_blamed_on_the_checker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_that_is_right_and_called_wrong_is_blamed_on_the_checker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(gradcheck, "slope_along", lambda case, name, v: 7.0)
-    with pytest.raises(CheckError, match=r"^the checker contradicts itself on the case 'full size': no gradient is"):
+    with pytest.raises(
+        CheckError, match=r"^the checker contradicts itself on the case 'full size': no gradient is"
+    ):
         check(a_case("full"))

@@ -6,11 +6,26 @@ import pytest
 from mlpcli.gradcheck.complex_step import EQUATIONS, Case
 from mlpcli.gradcheck.derivation import Mistake, Pass, backward, derive
 from mlpcli.gradcheck.mistakes import BY_ID, CATALOGUE
-from tests.support.backward_passes import ACTIVATIONS, WEIGHTS, blamed, cases, heirs, said_of, verdict, with_mistake
+from tests.support.backward_passes import (
+    ACTIVATIONS,
+    WEIGHTS,
+    blamed,
+    cases,
+    heirs,
+    said_of,
+    verdict,
+    with_mistake,
+)
 
 IDS = {
     *("missing-activation-derivative", "derivative-of-output", "derivative-of-masked-output"),
-    *("missing-dropout-mask", "missing-mask-in-W2", "unscaled-mask", "mask-applied-twice", "fresh-mask"),
+    *(
+        "missing-dropout-mask",
+        "missing-mask-in-W2",
+        "unscaled-mask",
+        "mask-applied-twice",
+        "fresh-mask",
+    ),
     *("sum-instead-of-mean", "mean-twice", "wrong-sign", "missing-label", "softmax-twice"),
     *("extra-softmax-jacobian", "squared-error-gradient", "bias-mean"),
     *("missing-weight-decay", "double-weight-decay", "bias-weight-decay"),
@@ -20,7 +35,11 @@ IDLE = {
     "relu": {"derivative-of-output", "derivative-of-masked-output"},
     "tanh": set(),
     "logistic": set(),
-    "identity": {"missing-activation-derivative", "derivative-of-output", "derivative-of-masked-output"},
+    "identity": {
+        "missing-activation-derivative",
+        "derivative-of-output",
+        "derivative-of-masked-output",
+    },
 }
 TIES = [{"extra-softmax-jacobian", "squared-error-gradient"}, {"bias-mean", "mean-twice"}]
 BELOW = {"z": ["W2", "b2", "a", "W1", "b1"], "a": ["W1", "b1"]}  # what is made from an equation
@@ -37,7 +56,12 @@ in_every_place = pytest.mark.parametrize(("activation", "mistake", "at"), PLACES
 
 def idle_at(mistake: Mistake, at: str) -> bool:
     """Whether a change to the decay, or a transpose, is none in this equation."""
-    places = {"missing-weight-decay": "W", "double-weight-decay": "W", "bias-weight-decay": "b", "transposed": "zWa"}
+    places = {
+        "missing-weight-decay": "W",
+        "double-weight-decay": "W",
+        "bias-weight-decay": "b",
+        "transposed": "zWa",
+    }
     return at[0] not in places.get(mistake.id, at)
 
 
@@ -47,7 +71,9 @@ def test_the_catalogue_has_every_id_that_is_promised() -> None:
 
 
 @in_every_place
-def test_a_mistake_is_named_and_blamed_on_its_own_equation(activation: str, mistake: Mistake, at: str) -> None:
+def test_a_mistake_is_named_and_blamed_on_its_own_equation(
+    activation: str, mistake: Mistake, at: str
+) -> None:
     rows = verdict(activation, with_mistake(mistake, at), l2=L2)
     if idle_at(mistake, at):
         assert blamed(rows) == []
@@ -70,7 +96,9 @@ def test_a_mistake_is_named_too_when_only_the_weights_gradients_are_given(
     if idle_at(mistake, at) or (id == "transposed" and at in "za"):
         assert blamed(rows) == []  # nothing that was given is wrong
         return
-    assert blamed(rows) == [name for name in EQUATIONS if name in WEIGHTS and name in (at, *BELOW.get(at, []))]
+    assert blamed(rows) == [
+        name for name in EQUATIONS if name in WEIGHTS and name in (at, *BELOW.get(at, []))
+    ]
     assert heirs(rows) == []
     for name in blamed(rows):
         ids = said_of(rows, name)[0]
@@ -87,7 +115,11 @@ def test_a_mistake_that_is_idle_changes_no_number(activation: str) -> None:
         for case, _ in cases(activation, L2):
             right, f = backward(Pass(case)), Pass(case)
             wrong = [backward(f, mistake, at) for at in EQUATIONS if mistake.changes(at)]
-            if any(g[n].shape != right[n].shape or not np.allclose(g[n], right[n]) for g in wrong for n in EQUATIONS):
+            if any(
+                g[n].shape != right[n].shape or not np.allclose(g[n], right[n])
+                for g in wrong
+                for n in EQUATIONS
+            ):
                 break
         else:
             idle.add(mistake.id)
@@ -118,5 +150,8 @@ def test_the_same_function_is_named_when_upstream_was_wrong_already() -> None:
 
 
 def test_a_gradient_that_vanishes_but_for_rounding_is_a_zero_gradient() -> None:
-    rows = verdict("tanh", lambda case: {"a": (Pass(case).p - Pass(case).y).sum(axis=1, keepdims=True) * case.r})
+    rows = verdict(
+        "tanh",
+        lambda case: {"a": (Pass(case).p - Pass(case).y).sum(axis=1, keepdims=True) * case.r},
+    )
     assert said_of(rows, "a")[0] == ("zero-gradient",)

@@ -18,12 +18,16 @@ def trials() -> list[Trial]:
 
 
 def test_every_mistake_is_caught_and_named_under_every_activation(trials: list[Trial]) -> None:
-    assert [trial for trial in trials if not trial.idle and not (trial.caught and trial.named)] == []
+    assert [
+        trial for trial in trials if not trial.idle and not (trial.caught and trial.named)
+    ] == []
     assert list(dict.fromkeys(trial.activation for trial in trials)) == list(ACTIVATIONS)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_what_changes_nothing_is_listed_and_two_that_are_one_are_one(activation: str, trials: list[Trial]) -> None:
+def test_what_changes_nothing_is_listed_and_two_that_are_one_are_one(
+    activation: str, trials: list[Trial]
+) -> None:
     here = [trial for trial in trials if trial.activation == activation]
     assert {trial.id for trial in here if trial.idle} == IDLE[activation]
     assert {trial.id for trial in here} == IDS - {"squared-error-gradient"}
@@ -31,7 +35,9 @@ def test_what_changes_nothing_is_listed_and_two_that_are_one_are_one(activation:
     assert sum(not trial.idle for trial in here) >= 17 or activation != "tanh"
 
 
-@pytest.mark.parametrize(("hide", "caught", "named"), [("passed", False, False), ("ids", True, False)])
+@pytest.mark.parametrize(
+    ("hide", "caught", "named"), [("passed", False, False), ("ids", True, False)]
+)
 def test_a_checker_that_misses_or_mistakes_one_is_found_out(
     hide: str, caught: bool, named: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,4 +49,6 @@ def test_a_checker_that_misses_or_mistakes_one_is_found_out(
 
     monkeypatch.setattr(selftest, "judge", blind)
     monkeypatch.setattr(selftest, "CATALOGUE", CATALOGUE[:1])
-    assert [(t.idle, t.caught, t.named) for t in self_test() if not t.idle] == [(False, caught, named)] * 3
+    assert [(t.idle, t.caught, t.named) for t in self_test() if not t.idle] == [
+        (False, caught, named)
+    ] * 3

@@ -38,7 +38,12 @@ def test_a_right_file_is_right_in_any_style(style: str, tmp_path: Path) -> None:
     homework = inspect_file(written(tmp_path, STYLES[style]), "relu", 0, 30)
     assert (blamed(homework), homework.passed) == ([], True)
     given = [row.name for row in homework.equations if row.given]
-    assert given == [n for n in EQUATIONS if style != "loops" or n in WEIGHTS if "einsum" not in style or n != "z"]
+    assert given == [
+        n
+        for n in EQUATIONS
+        if style != "loops" or n in WEIGHTS
+        if "einsum" not in style or n != "z"
+    ]
 
 
 @pytest.mark.parametrize("how", MISTAKES)
@@ -86,7 +91,9 @@ def test_what_cannot_be_checked_is_told_in_its_own_sentence(fault: str, tmp_path
 
 
 def test_every_fault_has_its_own_sentence() -> None:
-    sentences = [sentence for fault, (_, sentence) in FAULTS.items() if fault != "no function but a number"]
+    sentences = [
+        sentence for fault, (_, sentence) in FAULTS.items() if fault != "no function but a number"
+    ]
     assert len(set(sentences)) == len(sentences)
 
 
@@ -136,9 +143,14 @@ def test_what_is_no_file_is_said_to_be_none(name: str, sentence: str, tmp_path: 
         ask(tmp_path / name, CASES, 30)
 
 
-@pytest.mark.parametrize("text", ["while True:\n    pass\n", "def backward(*a):\n    while True:\n        pass\n"])
+@pytest.mark.parametrize(
+    "text", ["while True:\n    pass\n", "def backward(*a):\n    while True:\n        pass\n"]
+)
 def test_an_endless_loop_is_ended(text: str, tmp_path: Path) -> None:
-    with pytest.raises(CheckError, match=r"backward had not answered after 0\.5 seconds\. Is there a loop that never"):
+    with pytest.raises(
+        CheckError,
+        match=r"backward had not answered after 0\.5 seconds\. Is there a loop that never",
+    ):
         ask(written(tmp_path, text), CASES, 0.5)
 
 
@@ -148,7 +160,10 @@ def test_an_endless_loop_is_ended(text: str, tmp_path: Path) -> None:
 def is_alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and waits to be seen off by its parent does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            != "Z"
+        )
     except FileNotFoundError:
         return False
 
@@ -162,7 +177,9 @@ def gone(pid: int, seconds: float = 20) -> bool:
     return False
 
 
-on_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system has no /proc")
+on_linux = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="this system has no /proc"
+)
 
 
 @on_linux
@@ -195,9 +212,13 @@ def test_an_endless_loop_ends_even_where_nobody_is_left_to_end_it(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["rück wärts ∂.py", "numpy.py", "json.py", "no_suffix"])
-def test_a_file_may_have_any_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_may_have_any_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    text = PLAIN if name != "numpy.py" else RETURNING.replace("import numpy as np", "") + "{'W1': W1}"
+    text = (
+        PLAIN if name != "numpy.py" else RETURNING.replace("import numpy as np", "") + "{'W1': W1}"
+    )
     assert list(ask(written(tmp_path, text, name).relative_to(tmp_path), CASES, 30)[0][0])
 
 
@@ -216,4 +237,6 @@ def test_without_a_stderr_what_a_file_prints_is_lost_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "__stderr__", None)
-    assert list(ask(written(tmp_path, "print('x' * 9)\n" + PLAIN), CASES, 30)[0][0]) == list(EQUATIONS)
+    assert list(ask(written(tmp_path, "print('x' * 9)\n" + PLAIN), CASES, 30)[0][0]) == list(
+        EQUATIONS
+    )

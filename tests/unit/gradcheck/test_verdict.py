@@ -10,7 +10,16 @@ from mlpcli.gradcheck.cases import small_case
 from mlpcli.gradcheck.complex_step import EQUATIONS, Case
 from mlpcli.gradcheck.derivation import Pass, backward
 from mlpcli.gradcheck.verdict import FLOOR, TOLERANCE, judge, relative_errors, truth_of
-from tests.support.backward_passes import ACTIVATIONS, Gradients, blamed, cases, heirs, sample, spoilt, verdict
+from tests.support.backward_passes import (
+    ACTIVATIONS,
+    Gradients,
+    blamed,
+    cases,
+    heirs,
+    sample,
+    spoilt,
+    verdict,
+)
 
 activations = pytest.mark.parametrize("activation", ACTIVATIONS)
 
@@ -23,7 +32,9 @@ def test_no_tolerance_is_over_what_is_promised() -> None:
 @activations
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_right_backward_pass_is_right(activation: str, dtype: type) -> None:
-    rows = verdict(activation, lambda case: {name: g.astype(dtype) for name, g in backward(Pass(case)).items()})
+    rows = verdict(
+        activation, lambda case: {name: g.astype(dtype) for name, g in backward(Pass(case)).items()}
+    )
     assert blamed(rows) == heirs(rows) == []
     assert all(row.max_relative_error <= TOLERANCE[dtype.__name__] for row in rows.values())  # type: ignore[operator]
     assert all(row.diagnosis is None for row in rows.values())
@@ -74,7 +85,14 @@ def test_an_heir_of_a_gradient_of_any_size_is_not_blamed(factor: float) -> None:
         g = backward(Pass(case))
         z = factor * (1 + np.arange(4)) * g["z"]
         a = (z @ case.W2.T) * (1 - np.tanh(case.a) ** 2)  # and without the mask
-        return {"z": z, "W2": Pass(case).h.T @ z, "b2": z.sum(axis=0), "a": a, "W1": case.x.T @ a, "b1": a.sum(axis=0)}
+        return {
+            "z": z,
+            "W2": Pass(case).h.T @ z,
+            "b2": z.sum(axis=0),
+            "a": a,
+            "W1": case.x.T @ a,
+            "b1": a.sum(axis=0),
+        }
 
     rows = verdict("tanh", given_by)
     assert blamed(rows) == ["z", "a"]
@@ -129,7 +147,9 @@ def test_what_is_not_finite_is_wrong_and_its_error_is_a_number(name: str, value:
 
 
 def test_a_wrong_shape_is_wrong_by_all_of_it() -> None:
-    np.testing.assert_array_equal(relative_errors(np.zeros((2, 3)), np.zeros((3, 2)), np.ones((3, 2))), np.ones((3, 2)))
+    np.testing.assert_array_equal(
+        relative_errors(np.zeros((2, 3)), np.zeros((3, 2)), np.ones((3, 2))), np.ones((3, 2))
+    )
 
 
 def test_an_entry_without_terms_is_measured_against_the_largest() -> None:
@@ -141,4 +161,6 @@ def test_a_second_case_can_prove_wrong_what_passed_in_the_first() -> None:
     (one, truth), (other, other_truth), _ = cases("tanh")
     wrong = {"a": other_truth["a"] + 1}
     assert judge([sample(one, {"a": truth["a"]}, truth)])[3].passed
-    assert not judge([sample(one, {"a": truth["a"]}, truth), sample(other, wrong, other_truth)])[3].passed
+    assert not judge([sample(one, {"a": truth["a"]}, truth), sample(other, wrong, other_truth)])[
+        3
+    ].passed

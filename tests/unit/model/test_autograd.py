@@ -18,7 +18,10 @@ PHI = {
 
 def autograd(case: Case) -> dict[str, np.ndarray]:
     """The gradients of the mean cross-entropy, with weight decay, by PyTorch in float64."""
-    values = {name: torch.tensor(getattr(case, name), requires_grad=True) for name in ("W1", "b1", "W2", "b2")}
+    values = {
+        name: torch.tensor(getattr(case, name), requires_grad=True)
+        for name in ("W1", "b1", "W2", "b2")
+    }
     a = torch.tensor(case.x) @ values["W1"] + values["b1"]
     z = (PHI[case.activation](a) * torch.tensor(case.r)) @ values["W2"] + values["b2"]
     a.retain_grad()
@@ -35,15 +38,26 @@ def by_hand(case: Case) -> dict[str, np.ndarray]:
     forward(network, case.x, case.r, ws)
     mean_loss(case.labels, ws)
     backward(network, case.x, case.labels, case.r, ws, grad, case.l2)
-    return {"z": grad.dz, "a": grad.da, "W1": grad.dW1, "b1": grad.db1, "W2": grad.dW2, "b2": grad.db2}
+    return {
+        "z": grad.dz,
+        "a": grad.da,
+        "W1": grad.dW1,
+        "b1": grad.db1,
+        "W2": grad.dW2,
+        "b2": grad.db2,
+    }
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("dropout", [0.0, 0.3, 0.5])
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("trained", [False, True])
-def test_autograd_agrees_with_backward(activation: str, dropout: float, l2: float, trained: bool) -> None:
+def test_autograd_agrees_with_backward(
+    activation: str, dropout: float, l2: float, trained: bool
+) -> None:
     case = small_case("autograd", activation, 5, dropout=dropout, l2=l2, trained=trained)
     theirs = autograd(case)
     for name, ours in by_hand(case).items():
-        np.testing.assert_allclose(ours, theirs[name], rtol=0, atol=1e-12 * max(1, np.abs(theirs[name]).max()))
+        np.testing.assert_allclose(
+            ours, theirs[name], rtol=0, atol=1e-12 * max(1, np.abs(theirs[name]).max())
+        )

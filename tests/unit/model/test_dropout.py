@@ -28,7 +28,9 @@ def draw(B: int, n: int, dropout: float, rows: int, dtype: type = np.float32) ->
 
 @pytest.mark.parametrize("dropout", [*RATES, 1 / 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_mask_holds_0_and_1_over_q_with_q_a_multiple_of_2_to_the_minus_16(dropout: float, dtype: type) -> None:
+def test_a_mask_holds_0_and_1_over_q_with_q_a_multiple_of_2_to_the_minus_16(
+    dropout: float, dtype: type
+) -> None:
     r = draw(64, 101, dropout, 64, dtype)
     q = np.round((1 - dropout) * 2**16) / 2**16
     assert r.dtype == dtype
@@ -48,7 +50,9 @@ def test_units_are_kept_as_often_as_they_should_be_and_the_mean_is_1(dropout: fl
 def test_over_all_values_of_a_draw_the_mean_is_exactly_1(dropout: float) -> None:
     bits = width(dropout)
     every = iter(np.arange(2**bits, dtype=f"u{bits // 8}").view(np.uint64))
-    source = SimpleNamespace(bit_generator=SimpleNamespace(random_raw=lambda n: [next(every) for _ in range(n)]))
+    source = SimpleNamespace(
+        bit_generator=SimpleNamespace(random_raw=lambda n: [next(every) for _ in range(n)])
+    )
     side = 2 ** (bits // 2)
     r = Masks((side, side), dropout, np.float64).draw(source, side)
     assert list(every) == []
@@ -59,7 +63,10 @@ def test_over_all_values_of_a_draw_the_mean_is_exactly_1(dropout: float) -> None
 @pytest.mark.parametrize("dropout", RATES)
 def test_each_unit_and_each_row_is_drawn_for_itself(dropout: float) -> None:
     kept = draw(4000, 9, dropout, 4000) > 0
-    for draws in (kept, kept.reshape(-1, 4 * 9)):  # the units of one row; those of four rows, which are nine words
+    for draws in (
+        kept,
+        kept.reshape(-1, 4 * 9),
+    ):  # the units of one row; those of four rows, which are nine words
         correlation = np.corrcoef(draws.T) - np.eye(draws.shape[1])
         assert np.abs(correlation).max() < 5 / np.sqrt(len(draws))
 
@@ -83,7 +90,9 @@ def test_a_short_batch_spends_only_its_own_share_of_the_stream(rows: int) -> Non
     assert used.bit_generator.state == words.bit_generator.state
 
 
-@pytest.mark.parametrize(("dropout", "dtype", "limit"), [(0.5, np.uint8, 2**7), (0.4, np.uint16, 39_322)])
+@pytest.mark.parametrize(
+    ("dropout", "dtype", "limit"), [(0.5, np.uint8, 2**7), (0.4, np.uint16, 39_322)]
+)
 def test_a_mask_longer_than_one_draw_of_words_is_the_same_stream_unbroken(
     dropout: float, dtype: type, limit: int
 ) -> None:
@@ -107,7 +116,9 @@ def test_a_draw_takes_8_bits_where_q_is_a_multiple_of_1_over_256(dropout: float,
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("dropout", [*RATES, 0.25])
 @pytest.mark.parametrize("cuts", [(0, 13), (0, 6, 13), (0, 1, 5, 13)], ids=str)
-def test_parts_of_the_columns_are_those_of_the_whole_mask(dropout: float, cuts: tuple[int, ...], dtype: type) -> None:
+def test_parts_of_the_columns_are_those_of_the_whole_mask(
+    dropout: float, cuts: tuple[int, ...], dtype: type
+) -> None:
     whole, source = Masks((9, 13), dropout, dtype), stream()
     parts = [Masks((9, 13), dropout, dtype, slice(*cut)) for cut in pairwise(cuts)]
     sources = [stream() for _ in parts]
@@ -124,7 +135,9 @@ def test_masks_are_drawn_into_one_buffer() -> None:
 
 
 def test_both_dtypes_drop_the_same_units() -> None:
-    np.testing.assert_array_equal(draw(9, 7, 0.4, 9, np.float32) > 0, draw(9, 7, 0.4, 9, np.float64) > 0)
+    np.testing.assert_array_equal(
+        draw(9, 7, 0.4, 9, np.float32) > 0, draw(9, 7, 0.4, 9, np.float64) > 0
+    )
 
 
 @pytest.mark.parametrize("dropout", [1 - 1e-6, 1 - 1e-16])

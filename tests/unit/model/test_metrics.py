@@ -5,7 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+)
 
 from mlpcli.arrays import Floats, Labels, Shape
 from mlpcli.model.metrics import ByRow, Scores, by_class, score, wilson
@@ -63,7 +68,9 @@ def test_batches_of_any_size_give_the_same_scores(size: int, dtype: type) -> Non
     assert parts.loss == pytest.approx(whole.loss, rel=10 * float(np.finfo(dtype).eps))
     np.testing.assert_array_equal(parts.labels, whole.labels)
     np.testing.assert_array_equal(parts.predicted, whole.predicted)
-    np.testing.assert_allclose(parts.confidence, whole.confidence, rtol=10 * float(np.finfo(dtype).eps))
+    np.testing.assert_allclose(
+        parts.confidence, whole.confidence, rtol=10 * float(np.finfo(dtype).eps)
+    )
 
 
 def test_accuracy_and_confusion_equal_scikit_learns() -> None:
@@ -71,12 +78,16 @@ def test_accuracy_and_confusion_equal_scikit_learns() -> None:
     assert 0 < scores.accuracy < 1
     assert scores.accuracy == accuracy_score(scores.labels, scores.predicted)
     assert scores.correct == accuracy_score(scores.labels, scores.predicted, normalize=False)
-    np.testing.assert_array_equal(scores.confusion, confusion_matrix(scores.labels, scores.predicted))
+    np.testing.assert_array_equal(
+        scores.confusion, confusion_matrix(scores.labels, scores.predicted)
+    )
 
 
 def test_precision_recall_and_f1_equal_scikit_learns() -> None:
     scores = scored(20)
-    precision, recall, f1, support = precision_recall_fscore_support(scores.labels, scores.predicted)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        scores.labels, scores.predicted
+    )
     got = by_class(scores.confusion)
     assert [s.rows for s in got] == list(support)
     assert [s.precision for s in got] == pytest.approx(precision, rel=1e-12)
@@ -85,7 +96,10 @@ def test_precision_recall_and_f1_equal_scikit_learns() -> None:
 
 
 def test_classes_never_seen_or_never_guessed_score_0_as_in_scikit_learn() -> None:
-    labels, predicted = np.array([0, 0, 1, 1, 4]), np.array([0, 2, 2, 1, 0])  # 2 not seen, 4 not guessed, 3 neither
+    labels, predicted = (
+        np.array([0, 0, 1, 1, 4]),
+        np.array([0, 2, 2, 1, 0]),
+    )  # 2 not seen, 4 not guessed, 3 neither
     scores = Scores(0.0, labels, predicted, np.ones(5), K)
     expected = precision_recall_fscore_support(labels, predicted, labels=range(K), zero_division=0)
     got = [(s.precision, s.recall, s.f1, s.rows) for s in by_class(scores.confusion)]
@@ -93,10 +107,14 @@ def test_classes_never_seen_or_never_guessed_score_0_as_in_scikit_learn() -> Non
     assert scores.confusion.shape == (K, K)
 
 
-@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 40), (40, 40), (3, 7), (17, 40), (9_801, 10_000)])
+@pytest.mark.parametrize(
+    ("successes", "n"), [(0, 1), (1, 1), (0, 40), (40, 40), (3, 7), (17, 40), (9_801, 10_000)]
+)
 def test_the_interval_equals_scipys_wilson_interval(successes: int, n: int) -> None:
     expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    assert wilson(successes, n) == pytest.approx((expected.low, expected.high), rel=1e-12, abs=1e-15)
+    assert wilson(successes, n) == pytest.approx(
+        (expected.low, expected.high), rel=1e-12, abs=1e-15
+    )
 
 
 def test_the_interval_of_scores_is_that_of_their_accuracy() -> None:

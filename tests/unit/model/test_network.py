@@ -89,23 +89,31 @@ def test_the_loss_equals_the_reference(activation: str, dropped: bool) -> None:
 @activations
 @masked
 @decayed
-def test_the_gradient_of_every_parameter_equals_the_reference(activation: str, dropped: bool, l2: float) -> None:
+def test_the_gradient_of_every_parameter_equals_the_reference(
+    activation: str, dropped: bool, l2: float
+) -> None:
     c = case(activation, dropped)
     run(c, l2)
     expected = reference.gradients(*c.oracle, l2).weights
     for name in ("W1", "W2", "b1", "b2"):
-        np.testing.assert_allclose(getattr(c.grad, "d" + name), getattr(expected, name), **EXACT, err_msg=name)
+        np.testing.assert_allclose(
+            getattr(c.grad, "d" + name), getattr(expected, name), **EXACT, err_msg=name
+        )
     np.testing.assert_allclose(c.grad.flat, expected.flat, **EXACT)
 
 
 @activations
 @masked
 @decayed
-def test_the_gradient_is_the_complex_step_derivative_of_the_loss(activation: str, dropped: bool, l2: float) -> None:
+def test_the_gradient_is_the_complex_step_derivative_of_the_loss(
+    activation: str, dropped: bool, l2: float
+) -> None:
     c = case(activation, dropped)
     run(c, l2)
     w, *rest = c.oracle
-    expected = reference.complex_step(lambda t: reference.loss(reference.unflat(t, D, H, K), *rest, l2), w.flat)
+    expected = reference.complex_step(
+        lambda t: reference.loss(reference.unflat(t, D, H, K), *rest, l2), w.flat
+    )
     np.testing.assert_allclose(c.grad.flat, expected, **EXACT)
 
 
@@ -122,7 +130,9 @@ def test_the_gradient_is_the_finite_difference_of_the_packages_own_loss(
     def loss(theta: np.ndarray[Any, Any]) -> float:
         other.network.theta[:] = theta
         forward(other.network, other.x, other.r, other.ws)
-        return mean_loss(other.labels, other.ws) + l2 / 2 * float(np.sum(theta[: SHAPE.weights] ** 2))
+        return mean_loss(other.labels, other.ws) + l2 / 2 * float(
+            np.sum(theta[: SHAPE.weights] ** 2)
+        )
 
     np.testing.assert_allclose(c.grad.flat, approx_fprime(c.network.theta, loss), atol=1e-6)
 
@@ -134,7 +144,9 @@ def test_float32_follows_float64_to_its_rounding(activation: str, dropped: bool,
     c = case(activation, dropped, np.float32)
     assert run(c, l2) == pytest.approx(reference.loss(*c.oracle), rel=1e-6)
     assert c.grad.flat.dtype == np.float32
-    np.testing.assert_allclose(c.grad.flat, reference.gradients(*c.oracle, l2).weights.flat, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        c.grad.flat, reference.gradients(*c.oracle, l2).weights.flat, rtol=1e-5, atol=1e-6
+    )
 
 
 @activations
@@ -173,8 +185,12 @@ def test_weight_decay_adds_to_both_matrices_and_never_to_a_bias(shape: Shape) ->
     network.theta[:] = stream.normal(size=shape.parameters)
     grad.flat[:] = before = stream.normal(size=shape.parameters)
     add_weight_decay(network, 0.25, grad)
-    np.testing.assert_allclose(grad.dW1, reference.unflat(before, *shape).W1 + 0.25 * network.W1, **EXACT)
-    np.testing.assert_allclose(grad.dW2, reference.unflat(before, *shape).W2 + 0.25 * network.W2, **EXACT)
+    np.testing.assert_allclose(
+        grad.dW1, reference.unflat(before, *shape).W1 + 0.25 * network.W1, **EXACT
+    )
+    np.testing.assert_allclose(
+        grad.dW2, reference.unflat(before, *shape).W2 + 0.25 * network.W2, **EXACT
+    )
     np.testing.assert_array_equal(grad.flat[shape.weights :], before[shape.weights :])
 
 
@@ -200,7 +216,9 @@ def test_a_dropped_unit_gets_no_gradient(activation: str) -> None:
     assert c.grad.db1[4] == 0
 
 
-@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e4), (np.float64, 1e4), (np.float64, 1e300)])
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(np.float32, 1e4), (np.float64, 1e4), (np.float64, 1e300)]
+)
 def test_the_loss_of_extreme_logits_is_finite_and_equals_scipys(dtype: type, size: float) -> None:
     logits = np.random.default_rng(2).uniform(-1, 1, (40, K)).astype(dtype) * dtype(size)
     logits[:K] = (2 * np.eye(K) - 1) * size
@@ -236,9 +254,14 @@ def test_a_slope_is_the_derivative_of_its_function(activation: str) -> None:
 
 @pytest.mark.parametrize(
     ("activation", "limit"),
-    [("relu", (6 / 40) ** 0.5), *((name, (6 / 130) ** 0.5) for name in ("tanh", "logistic", "identity"))],
+    [
+        ("relu", (6 / 40) ** 0.5),
+        *((name, (6 / 130) ** 0.5) for name in ("tanh", "logistic", "identity")),
+    ],
 )
-def test_first_weights_fill_the_limits_of_he_for_relu_and_of_glorot_otherwise(activation: str, limit: float) -> None:
+def test_first_weights_fill_the_limits_of_he_for_relu_and_of_glorot_otherwise(
+    activation: str, limit: float
+) -> None:
     network = Network(Shape(40, 90, 10), activation, np.float64)
     network.theta[:] = 9
     initialise(network, np.random.default_rng(3))
@@ -270,7 +293,9 @@ def test_a_short_batch_gives_the_gradient_of_its_own_rows_whatever_the_buffers_h
     run(c)
     ws, grad = c.ws.first(2), c.grad.first(2)
     forward(c.network, c.x[:2], c.r[:2], ws)
-    assert mean_loss(labels[:2], ws) == pytest.approx(reference.loss(w, activation, x[:2], r[:2], labels[:2]))
+    assert mean_loss(labels[:2], ws) == pytest.approx(
+        reference.loss(w, activation, x[:2], r[:2], labels[:2])
+    )
     backward(c.network, c.x[:2], labels[:2], c.r[:2], ws, grad)
     expected = reference.gradients(w, activation, x[:2], r[:2], labels[:2]).weights.flat
     np.testing.assert_allclose(c.grad.flat, expected, **EXACT)
@@ -284,8 +309,12 @@ def test_the_views_lie_in_theta_in_the_order_W1_W2_b1_b2() -> None:
         np.testing.assert_array_equal(getattr(network, name), getattr(parts, name))
 
 
-@pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))], ids=["copy", "pickle"])
-def test_a_copy_has_a_theta_of_its_own_and_its_views_lie_in_it(copy_of: Callable[[Network], Network]) -> None:
+@pytest.mark.parametrize(
+    "copy_of", [copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))], ids=["copy", "pickle"]
+)
+def test_a_copy_has_a_theta_of_its_own_and_its_views_lie_in_it(
+    copy_of: Callable[[Network], Network],
+) -> None:
     network = case("tanh").network
     twin = copy_of(network)
     np.testing.assert_array_equal(twin.theta, network.theta)
@@ -298,7 +327,9 @@ def test_a_copy_has_a_theta_of_its_own_and_its_views_lie_in_it(copy_of: Callable
 @activations
 @masked
 @decayed
-@pytest.mark.parametrize("used", [slice(0, D), slice(2, 5), slice(0, 1), slice(6, D), slice(0, 0)], ids=str)
+@pytest.mark.parametrize(
+    "used", [slice(0, D), slice(2, 5), slice(0, 1), slice(6, D), slice(0, 0)], ids=str
+)
 def test_columns_of_x_that_are_0_may_be_left_out_on_both_sides(
     activation: str, dropped: bool, l2: float, used: slice
 ) -> None:
@@ -314,7 +345,9 @@ def test_columns_of_x_that_are_0_may_be_left_out_on_both_sides(
     np.testing.assert_allclose(c.ws.a, [row.a for row in rows], **EXACT)
     np.testing.assert_allclose(c.ws.z, [row.z for row in rows], **EXACT)
     assert value == pytest.approx(reference.loss(*c.oracle), rel=1e-12)
-    np.testing.assert_allclose(c.grad.flat, reference.gradients(*c.oracle, l2).weights.flat, **EXACT)
+    np.testing.assert_allclose(
+        c.grad.flat, reference.gradients(*c.oracle, l2).weights.flat, **EXACT
+    )
     outside = np.r_[: used.start, used.stop : D]
     np.testing.assert_array_equal(c.grad.dW1[outside], l2 * w.W1[outside])
 
@@ -326,14 +359,20 @@ def test_a_part_of_the_units_adds_the_others_logits_before_the_bias() -> None:
     for units in parts:
         network = Network(Shape(D, units.stop - units.start, K), "tanh", np.float64)
         network.theta[:] = reference.Weights(w.W1[:, units], w.W2[units], w.b1[units], w.b2).flat
-        pieces.append((network, workspace(network.shape, B, np.float64), gradient(network.shape, B, np.float64)))
+        pieces.append(
+            (
+                network,
+                workspace(network.shape, B, np.float64),
+                gradient(network.shape, B, np.float64),
+            )
+        )
     (first, ws, grad), (second, other_ws, _) = pieces
     forward(second, x, r[:, parts[1]], other_ws)
 
-    def add_up(z: np.ndarray[Any, Any]) -> None:
+    def allreduce(z: np.ndarray[Any, Any]) -> None:
         z += other_ws.z - w.b2
 
-    forward(first, x, r[:, parts[0]], ws, add_up=add_up)
+    forward(first, x, r[:, parts[0]], ws, allreduce=allreduce)
     rows = [reference.forward(w, "tanh", *row) for row in zip(x, r, labels, strict=True)]
     np.testing.assert_allclose(ws.z, [row.z for row in rows], **EXACT)
     mean_loss(labels, ws)

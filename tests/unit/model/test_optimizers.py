@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from mlpcli.arrays import Shape
 from mlpcli.model.network import PIECE, Network
-from mlpcli.model.optimizers import RULES, SCHEDULES, Hyper, Optimizer, limit_norms, rate
+from mlpcli.model.optimizers import RULES, SCHEDULES, Hyperparameters, Optimizer, limit_norms, rate
 from tests.support import reference
 
 SMALL, LARGE = Shape(7, 11, 3), Shape(301, 211, 3)  # LARGE has more parameters than one piece holds
 HYPERS = [
-    pytest.param("sgd", Hyper(), id="sgd"),
-    pytest.param("momentum", Hyper(momentum=0.8, nesterov=False), id="momentum"),
-    pytest.param("momentum", Hyper(momentum=0.8, nesterov=True), id="nesterov"),
-    pytest.param("adam", Hyper(beta1=0.7, beta2=0.95, epsilon=1e-3), id="adam"),
-    pytest.param("adam", Hyper(beta1=0.0, beta2=0.0), id="adam without memory"),
+    pytest.param("sgd", Hyperparameters(), id="sgd"),
+    pytest.param("momentum", Hyperparameters(momentum=0.8, nesterov=False), id="momentum"),
+    pytest.param("momentum", Hyperparameters(momentum=0.8, nesterov=True), id="nesterov"),
+    pytest.param("adam", Hyperparameters(beta1=0.7, beta2=0.95, epsilon=1e-3), id="adam"),
+    pytest.param("adam", Hyperparameters(beta1=0.0, beta2=0.0), id="adam without memory"),
 ]
 
 
@@ -28,7 +28,7 @@ def start(shape: Shape, dtype: type = np.float64) -> Network:
     return network
 
 
-def textbook(name: str, c: Hyper, decay: float, decayed: int) -> reference.Rule:
+def textbook(name: str, c: Hyperparameters, decay: float, decayed: int) -> reference.Rule:
     if name == "momentum":
         return reference.Momentum(c.momentum, c.nesterov, decay, decayed)
     if name == "adam":
@@ -41,10 +41,13 @@ def textbook(name: str, c: Hyper, decay: float, decayed: int) -> reference.Rule:
 @pytest.mark.parametrize("decay", [0.0, 0.5], ids=["no decay", "decay"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 2e-5)])
 def test_every_rule_follows_its_textbook_step_by_step(
-    name: str, hyper: Hyper, shape: Shape, decay: float, dtype: type, tolerance: float
+    name: str, hyper: Hyperparameters, shape: Shape, decay: float, dtype: type, tolerance: float
 ) -> None:
     network = start(shape, dtype)
-    optimizer, oracle = Optimizer(name, network, hyper, decay), textbook(name, hyper, decay, shape.weights)
+    optimizer, oracle = (
+        Optimizer(name, network, hyper, decay),
+        textbook(name, hyper, decay, shape.weights),
+    )
     theta, stream = network.theta.astype(np.float64), np.random.default_rng(1)
     for lr in (0.1, 0.05, 0.2, 0.1, 0.01, 0.3):
         g = stream.normal(size=shape.parameters).astype(dtype)
@@ -54,17 +57,26 @@ def test_every_rule_follows_its_textbook_step_by_step(
     assert optimizer.steps == 6
 
 
-@pytest.mark.parametrize(("name", "hyper"), [*HYPERS, pytest.param("adam", Hyper(), id="adam as usual")])
+@pytest.mark.parametrize(
+    ("name", "hyper"), [*HYPERS, pytest.param("adam", Hyperparameters(), id="adam as usual")]
+)
 @pytest.mark.parametrize("schedule", ["cosine", "jumps"])
 def test_every_rule_still_follows_its_textbook_after_many_steps_at_changing_rates(
-    name: str, hyper: Hyper, schedule: str
+    name: str, hyper: Hyperparameters, schedule: str
 ) -> None:
     network, steps = start(SMALL), 1500
-    optimizer, oracle = Optimizer(name, network, hyper, 0.01), textbook(name, hyper, 0.01, SMALL.weights)
+    optimizer, oracle = (
+        Optimizer(name, network, hyper, 0.01),
+        textbook(name, hyper, 0.01, SMALL.weights),
+    )
     theta, stream = network.theta.copy(), np.random.default_rng(5)
     sizes = 10.0 ** stream.uniform(-3, 3, SMALL.parameters)  # gradients of very different sizes
     for step in range(steps):
-        factor = reference.cosine_after_warmup(step, steps, 20) if schedule == "cosine" else stream.choice([0, 1e-3, 1])
+        factor = (
+            reference.cosine_after_warmup(step, steps, 20)
+            if schedule == "cosine"
+            else stream.choice([0, 1e-3, 1])
+        )
         lr = 0.01 * factor
         g = sizes * stream.normal(size=SMALL.parameters)
         theta = oracle.step(theta, g, lr)
@@ -81,7 +93,7 @@ def test_one_of_those_networks_needs_more_than_one_piece() -> None:
 def test_nesterov_is_sutskevers_look_ahead_seen_from_the_place_looked_at() -> None:
     network, mu, lr = start(SMALL), 0.9, 0.1
     curvature = np.linspace(0.1, 3, SMALL.parameters)  # the gradient at θ is curvature · θ
-    optimizer = Optimizer("momentum", network, Hyper(momentum=mu, nesterov=True))
+    optimizer = Optimizer("momentum", network, Hyperparameters(momentum=mu, nesterov=True))
     theta, v = network.theta.copy(), np.zeros(SMALL.parameters)
     for _ in range(20):
         optimizer.step(network, curvature * network.theta, lr)
@@ -92,7 +104,11 @@ def test_nesterov_is_sutskevers_look_ahead_seen_from_the_place_looked_at() -> No
 
 def test_momentum_of_0_is_plain_sgd() -> None:
     networks = [start(SMALL) for _ in range(3)]
-    hypers = [Hyper(), Hyper(momentum=0, nesterov=True), Hyper(momentum=0, nesterov=False)]
+    hypers = [
+        Hyperparameters(),
+        Hyperparameters(momentum=0, nesterov=True),
+        Hyperparameters(momentum=0, nesterov=False),
+    ]
     for name, network, hyper in zip(("sgd", "momentum", "momentum"), networks, hypers, strict=True):
         optimizer, stream = Optimizer(name, network, hyper), np.random.default_rng(2)
         for _ in range(3):
@@ -104,9 +120,12 @@ def test_momentum_of_0_is_plain_sgd() -> None:
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
 def test_adams_first_step_is_lr_in_the_direction_of_the_sign(size: float) -> None:
     network = start(SMALL)
-    before, g = network.theta.copy(), size * np.random.default_rng(3).choice([-1.0, 1.0], SMALL.parameters)
+    before, g = (
+        network.theta.copy(),
+        size * np.random.default_rng(3).choice([-1.0, 1.0], SMALL.parameters),
+    )
     sign = np.sign(g)
-    Optimizer("adam", network, Hyper(epsilon=1e-12)).step(network, g, 0.01)
+    Optimizer("adam", network, Hyperparameters(epsilon=1e-12)).step(network, g, 0.01)
     np.testing.assert_allclose(network.theta, before - 0.01 * sign, rtol=1e-8)
 
 
@@ -114,15 +133,19 @@ def test_adams_first_step_is_lr_in_the_direction_of_the_sign(size: float) -> Non
 def test_decoupled_decay_shrinks_weights_by_lr_times_decay_and_no_bias(name: str) -> None:
     network = start(SMALL)
     before = network.theta.copy()
-    Optimizer(name, network, Hyper(), weight_decay=0.5).step(network, np.zeros(SMALL.parameters), 0.1)
-    np.testing.assert_allclose(network.theta[: SMALL.weights], before[: SMALL.weights] * 0.95, rtol=1e-14)
+    Optimizer(name, network, Hyperparameters(), weight_decay=0.5).step(
+        network, np.zeros(SMALL.parameters), 0.1
+    )
+    np.testing.assert_allclose(
+        network.theta[: SMALL.weights], before[: SMALL.weights] * 0.95, rtol=1e-14
+    )
     np.testing.assert_array_equal(network.theta[SMALL.weights :], before[SMALL.weights :])
 
 
 @pytest.mark.parametrize("name", list(RULES))
 def test_a_step_moves_theta_and_moments_in_place(name: str) -> None:
     network = start(LARGE, np.float32)
-    optimizer = Optimizer(name, network, Hyper())
+    optimizer = Optimizer(name, network, Hyperparameters())
     held = [network.theta, *optimizer.slots]
     addresses, contents = [array.ctypes.data for array in held], [array.copy() for array in held]
     optimizer.step(network, np.ones(LARGE.parameters, np.float32), 0.1)
@@ -170,7 +193,9 @@ def test_warm_up_rises_in_equal_steps_and_then_the_schedule_begins(schedule: str
 
 def test_the_cosine_schedule_equals_the_reference() -> None:
     got = [rate("cosine", step, 50, warmup=7) for step in range(50)]
-    assert got == pytest.approx([reference.cosine_after_warmup(step, 50, 7) for step in range(50)], rel=1e-12)
+    assert got == pytest.approx(
+        [reference.cosine_after_warmup(step, 50, 7) for step in range(50)], rel=1e-12
+    )
 
 
 @settings(deadline=None, derandomize=True)

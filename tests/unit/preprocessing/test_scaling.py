@@ -11,7 +11,9 @@ from mlpcli.preprocessing.scaling import Scaling, learn
 from tests.support.formats import some
 
 finite = st.floats(-1e30, 1e30, allow_subnormal=True)
-tables = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=12), elements=finite)
+tables = arrays(
+    np.float64, array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=12), elements=finite
+)
 
 
 def scaled(scaling: Scaling, x: np.ndarray, dtype: type = np.float64) -> np.ndarray:
@@ -26,7 +28,9 @@ def everything(x: np.ndarray) -> np.ndarray:
 
 @some
 @given(tables, st.sampled_from(["none", "unit", "standard"]), st.booleans(), st.data())
-def test_values_outside_the_training_rows_do_not_matter(x: np.ndarray, kind: str, together: bool, data: st.DataObject):
+def test_values_outside_the_training_rows_do_not_matter(
+    x: np.ndarray, kind: str, together: bool, data: st.DataObject
+):
     index = np.array(data.draw(st.lists(st.integers(0, len(x) - 1), min_size=1, unique=True)))
     other = np.full_like(x, 7e29)
     other[index] = x[index]
@@ -47,13 +51,21 @@ def test_unit_scaling_puts_the_training_rows_between_0_and_1(x: np.ndarray, toge
 
 
 @some
-@given(arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=2), elements=st.floats(-1e3, 1e3, width=16)))
+@given(
+    arrays(
+        np.float64,
+        array_shapes(min_dims=2, max_dims=2, min_side=2),
+        elements=st.floats(-1e3, 1e3, width=16),
+    )
+)
 def test_scaling_equals_that_of_scikit_learn(x: np.ndarray) -> None:
     from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
     for kind, scaler in {"unit": MinMaxScaler(), "standard": StandardScaler()}.items():
         expected = scaler.fit_transform(x)
-        np.testing.assert_allclose(scaled(learn(kind, x, everything(x), False), x), expected, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(
+            scaled(learn(kind, x, everything(x), False), x), expected, rtol=1e-9, atol=1e-9
+        )
 
 
 def test_standard_scaling_gives_mean_0_and_deviation_1_over_many_sweeps() -> None:
@@ -116,4 +128,6 @@ def test_timestamps_keep_their_precision_on_the_way_to_float32(kind: str) -> Non
 def test_pixels_are_scaled_together_and_other_features_one_by_one() -> None:
     x = np.array([[0, 10], [100, 200]], np.uint8)
     np.testing.assert_allclose(scaled(learn("unit", x, everything(x), True), x), x / 200, rtol=1e-6)
-    np.testing.assert_allclose(scaled(learn("unit", x, everything(x), False), x), [[0, 0], [1, 1]], rtol=1e-6)
+    np.testing.assert_allclose(
+        scaled(learn("unit", x, everything(x), False), x), [[0, 0], [1, 1]], rtol=1e-6
+    )

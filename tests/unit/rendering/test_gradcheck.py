@@ -13,7 +13,7 @@ from mlpcli import config
 from mlpcli.commands.gradcheck import Homework, Inspection, inspect_network
 from mlpcli.gradcheck.cases import Coverage
 from mlpcli.gradcheck.complex_step import EQUATIONS
-from mlpcli.gradcheck.cross_checks import SecondOpinions
+from mlpcli.gradcheck.cross_checks import CrossChecks
 from mlpcli.gradcheck.diagnosis import Diagnosis
 from mlpcli.gradcheck.kernels import Check
 from mlpcli.gradcheck.selftest import Trial
@@ -24,9 +24,13 @@ from tests.unit.rendering.test_train import COLOUR, lines_of, on_terminal, print
 
 __all__ = ["terminal"]  # a fixture
 EXAMPLES = Path(__file__).parents[3] / "examples"
-COVERED = Coverage(units=63, dropped=22, live=20, dead=21, at_kink=0, flipped=5, classes=4, all_classes=4)
+COVERED = Coverage(
+    units=63, dropped=22, live=20, dead=21, at_kink=0, flipped=5, classes=4, all_classes=4
+)
 RIGHT = Equation("z", True, True, False, 1e-16, (0, 1), 28, (7, 4))
-LONG = Diagnosis((), "∂a (3.4) is wrong: " + "so and so, " * 20 + "and so on.", "right: one    looks like: two")
+LONG = Diagnosis(
+    (), "∂a (3.4) is wrong: " + "so and so, " * 20 + "and so on.", "right: one    looks like: two"
+)
 Terminal = Callable[..., Console]
 
 
@@ -34,9 +38,11 @@ def rows(**changed: Equation) -> tuple[Equation, ...]:
     return tuple(replace(changed.get(name, RIGHT), name=name) for name in EQUATIONS)
 
 
-def an_inspection(first: tuple[Equation, ...], opinions: list[SecondOpinions] | None = None) -> Inspection:
+def an_inspection(
+    first: tuple[Equation, ...], cross_checks: list[CrossChecks] | None = None
+) -> Inspection:
     checks = [Check("any case", "relu", dtype, first, COVERED) for dtype in ("float64", "float32")]
-    return Inspection(checks, opinions or [SecondOpinions(1e-9, 2.0), SecondOpinions(None, None)], 7)
+    return Inspection(checks, cross_checks or [CrossChecks(1e-9, 2.0), CrossChecks(None, None)], 7)
 
 
 def line(text: str, beginning: str) -> str:
@@ -53,10 +59,18 @@ def test_a_check_of_this_package_fits_the_terminal(columns: int, tmp_path: Path)
     lines = [line.rstrip() for line in lines_of(sent)]
     assert code == 0
     assert max(map(cell_len, lines)) <= columns
-    assert re.match(r"∂a = \(∂z W2ᵀ\) ⊙ r ⊙ φ′\(a\)  3\.4 +[\d,]+ +\de-\d\d +\de-\d\d  right$", lines[4])
+    assert re.match(
+        r"∂a = \(∂z W2ᵀ\) ⊙ r ⊙ φ′\(a\)  3\.4 +[\d,]+ +\de-\d\d +\de-\d\d  right$", lines[4]
+    )
     assert any(line.startswith("seed 7, by case; ") for line in lines)
-    assert any(re.match(r"relu +a unit at ReLU's kink +\d+ +\d+ +\d+ +7 +\de-\d\d +\de-\d\d$", line) for line in lines)
-    assert any(re.match(r"tanh +logits past exp's range +\d+ +\d+ +\d+ +\de-\d\d +\de-\d\d$", line) for line in lines)
+    assert any(
+        re.match(r"relu +a unit at ReLU's kink +\d+ +\d+ +\d+ +7 +\de-\d\d +\de-\d\d$", line)
+        for line in lines
+    )
+    assert any(
+        re.match(r"tanh +logits past exp's range +\d+ +\d+ +\d+ +\de-\d\d +\de-\d\d$", line)
+        for line in lines
+    )
     assert "All gradients are right: 46 checks." in lines
     assert COLOUR.search(sent)
 
@@ -68,10 +82,18 @@ def test_the_verdict_on_a_file_fits_the_terminal(columns: int, tmp_path: Path) -
     lines = [line.rstrip() for line in lines_of(sent)]
     assert code == 1
     assert max(map(cell_len, lines)) <= columns
-    assert any(re.match(r"∂a = .* 3\.4  \(7, 9\) +252  \de-\d\d  \(\d, \d\)  WRONG$", line) for line in lines)
-    assert any(re.match(r"∂W1 = xᵀ ∂a .* 3\.4  \(5, 9\) .* right, inherits$", line) for line in lines)
+    assert any(
+        re.match(r"∂a = .* 3\.4  \(7, 9\) +252  \de-\d\d  \(\d, \d\)  WRONG$", line)
+        for line in lines
+    )
+    assert any(
+        re.match(r"∂W1 = xᵀ ∂a .* 3\.4  \(5, 9\) .* right, inherits$", line) for line in lines
+    )
     assert any(re.match(r"∂b1 = Σ_rows ∂a +3\.4 +not given$", line) for line in lines)
-    assert any(re.match(r"seed 0, dropout 0\.5: \d+ of 63 units dropped; of the rest ", line) for line in lines)
+    assert any(
+        re.match(r"seed 0, dropout 0\.5: \d+ of 63 units dropped; of the rest ", line)
+        for line in lines
+    )
     assert "  right: ∂a = (∂z W2ᵀ) ⊙ r ⊙ φ′(a)" in lines
     assert "  looks like: ∂a = (∂z W2ᵀ) ⊙ r" in lines
     assert "  id: missing-activation-derivative" in lines
@@ -85,7 +107,9 @@ def test_the_self_test_fits_the_terminal(columns: int, tmp_path: Path) -> None:
     assert code == 0
     assert max(map(cell_len, lines)) <= columns
     assert "tanh     caught 21 of 21, named 21 of 21" in lines
-    assert "         changes nothing here: derivative-of-output, derivative-of-masked-output" in lines
+    assert (
+        "         changes nothing here: derivative-of-output, derivative-of-masked-output" in lines
+    )
 
 
 @pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
@@ -138,9 +162,14 @@ def test_a_wrong_equation_with_nothing_to_say_of_it_is_shown(terminal: Terminal)
 
 def test_second_opinions_are_told_where_there_are_any(terminal: Terminal) -> None:
     text = printed(terminal(120), show_inspection, an_inspection(rows()))
-    assert "Second opinions on 1 of 2 small cases (a kink is in the way of the rest): central" in text
-    assert "agree within 1e-09, the Taylor remainder is of order 2.00 to 2.00 (2 is right)." in " ".join(text.split())
-    none = an_inspection(rows(), [SecondOpinions(None, None)])
+    assert (
+        "Second opinions on 1 of 2 small cases (a kink is in the way of the rest): central" in text
+    )
+    assert (
+        "agree within 1e-09, the Taylor remainder is of order 2.00 to 2.00 (2 is right)."
+        in " ".join(text.split())
+    )
+    none = an_inspection(rows(), [CrossChecks(None, None)])
     assert "Second opinions" not in printed(terminal(120), show_inspection, none)
 
 
@@ -162,19 +191,28 @@ def a_homework(path: str = "file.py", **changed: Equation) -> Homework:
 def test_a_right_file_is_said_to_be(terminal: Terminal) -> None:
     text = printed(terminal(80), show_homework, a_homework("[bold]:cat:.py"))
     assert text.startswith("[bold]:cat:.py, φ = tanh\n")
-    assert line(text, "seed 7") == "seed 7, one case: 22 of 63 units dropped; of the rest 20 live, 21 dead"
+    assert (
+        line(text, "seed 7")
+        == "seed 7, one case: 22 of 63 units dropped; of the rest 20 live, 21 dead"
+    )
     assert text.endswith("\nRight: 6 gradients of 6 given, and each equals the truth.\n")
     assert "(0, 1)" not in text  # where nothing is wrong there is nothing to point at
 
 
 def test_what_is_not_given_is_said_not_to_be(terminal: Terminal) -> None:
-    text = printed(terminal(80), show_homework, a_homework(**dict.fromkeys(EQUATIONS[1:], Equation("", given=False))))
+    text = printed(
+        terminal(80),
+        show_homework,
+        a_homework(**dict.fromkeys(EQUATIONS[1:], Equation("", given=False))),
+    )
     assert text.count("not given") == 5
     assert text.endswith("\nRight: 1 gradient of 6 given, and each equals the truth.\n")
 
 
 def test_a_wrong_file_has_its_diagnosis(terminal: Terminal) -> None:
-    wrong = replace(RIGHT, passed=False, diagnosis=Diagnosis(("one", "two"), "∂b2 (3.3) is wrong.", "right: so"))
+    wrong = replace(
+        RIGHT, passed=False, diagnosis=Diagnosis(("one", "two"), "∂b2 (3.3) is wrong.", "right: so")
+    )
     text = printed(terminal(80), show_homework, a_homework(b2=wrong))
     assert re.search(r"∂b2 .* \(0, 1\)  WRONG$", line(text, "∂b2 ="))
     assert "∂b2 (3.3) is wrong.\n  right: so\n  id: one, two\n" in text

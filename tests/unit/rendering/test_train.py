@@ -92,31 +92,53 @@ def printed(out: Console, show: Callable[..., None], *arguments: object) -> str:
 
 
 def an_evaluation(
-    labels: Sequence[int], predicted: Sequence[int], names: Sequence[str], image: tuple[int, int] | None = None
+    labels: Sequence[int],
+    predicted: Sequence[int],
+    names: Sequence[str],
+    image: tuple[int, int] | None = None,
 ) -> Evaluation:
     """Scores of rows with these labels and guesses; each row is a picture where `image` says so."""
     D = image[0] * image[1] if image else 1
-    model = Model(Network(Shape(D, 1, len(names)), "relu"), Scaling(np.zeros(D), np.ones(D)), {"classes": list(names)})
+    model = Model(
+        Network(Shape(D, 1, len(names)), "relu"),
+        Scaling(np.zeros(D), np.ones(D)),
+        {"classes": list(names)},
+    )
     model.header["image"] = list(image) if image else None
     truth, guesses, n = np.array(labels), np.array(predicted), len(labels)
     scores = Scores(1.5, truth, guesses, np.linspace(0.5, 0.9, n), len(names))
     x = np.arange(n * D, dtype=np.uint8).reshape(n, D)
-    return Evaluation(Path("a [b]/model.npz"), model, "/data [c]/x.csv", "test", Rows(x, truth, np.arange(n)), scores)
+    return Evaluation(
+        Path("a [b]/model.npz"),
+        model,
+        "/data [c]/x.csv",
+        "test",
+        Rows(x, truth, np.arange(n)),
+        scores,
+    )
 
 
 # Real terminals
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_training_on_a_terminal_shows_panel_progress_and_summary(columns: int, tmp_path: Path) -> None:
+def test_training_on_a_terminal_shows_panel_progress_and_summary(
+    columns: int, tmp_path: Path
+) -> None:
     code, sent = on_terminal(columns, "train", "--epochs", "30", "--hidden", "64", cwd=tmp_path)
     lines = lines_of(sent)
     assert code == 0
     assert lines[0].startswith("╭─ mlpcli train ─")
     assert any(re.match(r"│ parameters +4,810 · about .* of memory", line) for line in lines)
-    assert any(re.match(r"epoch \d+/30 [━╸╺ ]* loss [\d.]+ · validation .* · [\d,]+ rows/s ", line) for line in lines)
+    assert any(
+        re.match(r"epoch \d+/30 [━╸╺ ]* loss [\d.]+ · validation .* · [\d,]+ rows/s ", line)
+        for line in lines
+    )
     assert any(re.match(r" +30 +[\d.]+ +[\d.]+ +[\d.]+ % ", line) for line in lines)
-    assert any(re.match(r"╭─ 30 epochs in [\d.]+ s, best by validation loss: epoch \d+ ─", line) for line in lines)
+    assert any(
+        re.match(r"╭─ 30 epochs in [\d.]+ s, best by validation loss: epoch \d+ ─", line)
+        for line in lines
+    )
     assert any(re.match(r"│ test .* 95 % interval [\d.]+ to [\d.]+ %", line) for line in lines)
     assert any(re.match(r"│ next +mlpcli eval runs/digits-", line) for line in lines)
     assert max(map(cell_len, lines)) <= columns
@@ -124,12 +146,16 @@ def test_training_on_a_terminal_shows_panel_progress_and_summary(columns: int, t
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_eval_on_a_terminal_shows_classes_confusion_and_mistakes(columns: int, digits_run: Path) -> None:
+def test_eval_on_a_terminal_shows_classes_confusion_and_mistakes(
+    columns: int, digits_run: Path
+) -> None:
     code, sent = on_terminal(columns, "eval", str(digits_run), cwd=digits_run.parent)
     lines = lines_of(sent)
     assert code == 0
     assert lines[0] == "by class"
-    assert any(line.startswith("╭─ mlpcli eval ─") for line in lines[-8:])  # the score stands last, at the prompt
+    assert any(
+        line.startswith("╭─ mlpcli eval ─") for line in lines[-8:]
+    )  # the score stands last, at the prompt
     assert any(re.match(r"9 +36( +[\d.]{6}){3}", line) for line in lines)
     assert any(re.match(r"9 ( +[\d·]+){10}$", line) for line in lines)
     assert any(re.match(r"▀{8}  ▀{8}", line) for line in lines)
@@ -138,7 +164,9 @@ def test_eval_on_a_terminal_shows_classes_confusion_and_mistakes(columns: int, d
     assert max(map(cell_len, lines)) <= columns
 
 
-def test_no_color_leaves_a_terminal_without_colours_and_drawings(digits_run: Path, tmp_path: Path) -> None:
+def test_no_color_leaves_a_terminal_without_colours_and_drawings(
+    digits_run: Path, tmp_path: Path
+) -> None:
     for words in (("train", *SMALL), ("eval", str(digits_run))):
         code, sent = on_terminal(80, *words, cwd=tmp_path, NO_COLOR="1")
         assert code == 0
@@ -166,10 +194,16 @@ def test_quiet_on_a_terminal_shows_the_summary_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("classes", "columns"), [(2, 80), (10, 80), (19, 80), (31, 130)])
-def test_a_confusion_matrix_that_fits_is_shown(classes: int, columns: int, terminal: Callable[..., Console]) -> None:
+def test_a_confusion_matrix_that_fits_is_shown(
+    classes: int, columns: int, terminal: Callable[..., Console]
+) -> None:
     labels = [k for k in range(classes) for _ in range(k + 1)]
     guesses = [0 if k == 1 else k for k in labels]
-    text = printed(terminal(columns), show_evaluation, an_evaluation(labels, guesses, [f"{k}" for k in range(classes)]))
+    text = printed(
+        terminal(columns),
+        show_evaluation,
+        an_evaluation(labels, guesses, [f"{k}" for k in range(classes)]),
+    )
     table = text[text.index("confusion: ") :].splitlines()
     assert table[1].split() == [f"{k}" for k in range(classes)]
     assert table[2].split() == ["0", "1", *["·"] * (classes - 1)]
@@ -183,8 +217,12 @@ def test_a_confusion_matrix_too_wide_is_left_to_json(
     classes: int, columns: int, terminal: Callable[..., Console]
 ) -> None:
     labels = list(range(classes))
-    text = printed(terminal(columns), show_evaluation, an_evaluation(labels, labels, [f"{k}" for k in labels]))
-    assert f"The confusion matrix of {classes:,} classes is too wide for here; --json has it." in text
+    text = printed(
+        terminal(columns), show_evaluation, an_evaluation(labels, labels, [f"{k}" for k in labels])
+    )
+    assert (
+        f"The confusion matrix of {classes:,} classes is too wide for here; --json has it." in text
+    )
     assert "confusion: a row" not in text
 
 
@@ -201,7 +239,9 @@ def test_names_are_shown_as_they_are_or_cut(columns: int, terminal: Callable[...
     text = printed(terminal(columns), show_evaluation, an_evaluation(labels, labels, NAMES))
     by_class = text[text.index("by class") : text.index("confusion")].splitlines()
     shown = [line.split("  ")[0].strip() for line in by_class[2 : 2 + len(NAMES)]]
-    assert [name for name in NAMES if len(name) <= 16] == [line for line in shown if not line.endswith("…")]
+    assert [name for name in NAMES if len(name) <= 16] == [
+        line for line in shown if not line.endswith("…")
+    ]
     assert "a" * 15 + "…" in shown
     assert "a [b]/model.npz" in text
     assert "/data [c]/x.csv, test rows" in text
@@ -213,7 +253,9 @@ def test_names_are_shown_as_they_are_or_cut(columns: int, terminal: Callable[...
 
 def test_the_worst_mistakes_are_drawn_worst_first(terminal: Callable[..., Console]) -> None:
     labels, guesses = [0, 0, 1, 1], [0, 1, 1, 0]
-    text = printed(terminal(80), show_evaluation, an_evaluation(labels, guesses, ["no", "yes"], (3, 5)))
+    text = printed(
+        terminal(80), show_evaluation, an_evaluation(labels, guesses, ["no", "yes"], (3, 5))
+    )
     drawn = text[text.index("worst mistakes") :].splitlines()
     assert drawn[1].split() == drawn[2].split() == ["▀▀▀▀▀"] * 2
     assert re.split(r"  +", drawn[3].strip()) == ["yes → no", "no → yes"]
@@ -221,12 +263,18 @@ def test_the_worst_mistakes_are_drawn_worst_first(terminal: Callable[..., Consol
 
 
 @pytest.mark.parametrize(
-    ("guesses", "image", "columns"), [([0, 1], (2, 2), 80), ([1, 0], None, 80), ([1, 0], (2, 79), 80)]
+    ("guesses", "image", "columns"),
+    [([0, 1], (2, 2), 80), ([1, 0], None, 80), ([1, 0], (2, 79), 80)],
 )
 def test_nothing_is_drawn_without_mistakes_or_pictures_that_fit(
-    guesses: list[int], image: tuple[int, int] | None, columns: int, terminal: Callable[..., Console]
+    guesses: list[int],
+    image: tuple[int, int] | None,
+    columns: int,
+    terminal: Callable[..., Console],
 ) -> None:
-    text = printed(terminal(columns), show_evaluation, an_evaluation([0, 1], guesses, ["no", "yes"], image))
+    text = printed(
+        terminal(columns), show_evaluation, an_evaluation([0, 1], guesses, ["no", "yes"], image)
+    )
     assert "worst mistakes" not in text
 
 
@@ -264,19 +312,41 @@ def plan_text(terminal: Callable[..., Console], out: Path, *sets: str) -> str:
     return printed(terminal(120), show_plan, plan)
 
 
-def test_the_plan_names_every_setting_that_is_on(terminal: Callable[..., Console], tmp_path: Path) -> None:
-    sets = ("network.l2=0.01", "network.max_norm=0", "network.dropout=0.25", "network.input_dropout=0")
-    more = ("optimizer.warmup_epochs=2", "optimizer.weight_decay=0.5", "optimizer.nesterov=false", "training.epochs=1")
+def test_the_plan_names_every_setting_that_is_on(
+    terminal: Callable[..., Console], tmp_path: Path
+) -> None:
+    sets = (
+        "network.l2=0.01",
+        "network.max_norm=0",
+        "network.dropout=0.25",
+        "network.input_dropout=0",
+    )
+    more = (
+        "optimizer.warmup_epochs=2",
+        "optimizer.weight_decay=0.5",
+        "optimizer.nesterov=false",
+        "training.epochs=1",
+    )
     text = plan_text(terminal, tmp_path / "run", *sets, *more)
     assert re.search(r"network +64-256-10 · relu, dropout 0.25, L2 0.01 ", text)
-    assert re.search(r"momentum 0.9, learning rate 0.05, cosine, warm-up epochs 2, weight decay 0.5 +│", text)
+    assert re.search(
+        r"momentum 0.9, learning rate 0.05, cosine, warm-up epochs 2, weight decay 0.5 +│", text
+    )
     assert "1 epoch of 40 batches of 32 rows" in text
     assert "64 features (8 × 8 pixels), 10 classes" in text
 
 
-def test_the_plan_of_a_table_speaks_of_no_pixels(terminal: Callable[..., Console], tmp_path: Path) -> None:
+def test_the_plan_of_a_table_speaks_of_no_pixels(
+    terminal: Callable[..., Console], tmp_path: Path
+) -> None:
     path = write_csv(tmp_path / "r.csv", features=1)
-    text = plan_text(terminal, tmp_path / "run", f"data.source={path}", "optimizer.name=adam", "training.batch_size=60")
+    text = plan_text(
+        terminal,
+        tmp_path / "run",
+        f"data.source={path}",
+        "optimizer.name=adam",
+        "training.batch_size=60",
+    )
     assert re.search(r"1 feature, 2 classes", text)
     assert re.search(r"adam, learning rate 0.001, cosine", text)
     assert "of 1 batch of 42 rows" in text
@@ -288,7 +358,9 @@ def test_brackets_in_paths_are_only_brackets(command: Command, tmp_path: Path) -
     assert trained.exit_code == 0, trained.stderr
     assert "[red]:cat:.csv" in trained.stderr
     assert "written  [bold]run it's/ config.toml" in trained.stdout
-    assert trained.stdout.splitlines()[-1].strip() == """next     mlpcli eval '[bold]run it'"'"'s'"""
+    assert (
+        trained.stdout.splitlines()[-1].strip() == """next     mlpcli eval '[bold]run it'"'"'s'"""
+    )
     scored = command("eval", "[bold]run it's")
     assert scored.exit_code == 0, scored.stderr
     assert "[red]:cat:.csv, test rows" in scored.stdout
@@ -301,7 +373,9 @@ def epoch_done(epoch: int, loss: float) -> EpochDone:
     return EpochDone(epoch, 0.5, scores, 0.1, 40)
 
 
-def test_a_long_run_shows_some_twenty_epochs_and_marks_the_best(terminal: Callable[..., Console]) -> None:
+def test_a_long_run_shows_some_twenty_epochs_and_marks_the_best(
+    terminal: Callable[..., Console],
+) -> None:
     def train(out: Console) -> None:
         with Screen(out) as screen:
             screen(Started(1000, 1))
@@ -310,7 +384,11 @@ def test_a_long_run_shows_some_twenty_epochs_and_marks_the_best(terminal: Callab
                 screen(epoch_done(epoch, 1 / epoch if epoch < 500 else 1.0))
 
     lines = lines_of(printed(terminal(), train))
-    shown = {int(line.split()[0].replace(",", "")): line for line in lines if re.match(r" +[\d,]+ +[\d.]+ ", line)}
+    shown = {
+        int(line.split()[0].replace(",", "")): line
+        for line in lines
+        if re.match(r" +[\d,]+ +[\d.]+ ", line)
+    }
     assert list(shown) == [1, *range(50, 1001, 50)]
     assert all(line.endswith("  *") == (epoch < 500) for epoch, line in shown.items())
     assert any(re.match(r"epoch 1/1000 .* loss 0.500 · validation - ", line) for line in lines)
@@ -319,7 +397,9 @@ def test_a_long_run_shows_some_twenty_epochs_and_marks_the_best(terminal: Callab
 def test_in_a_run_that_goes_on_only_better_epochs_are_marked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = planning.prepare(config.load(None, {}, ["network.hidden=4"]), tmp_path / "run", False, print)
+    plan = planning.prepare(
+        config.load(None, {}, ["network.hidden=4"]), tmp_path / "run", False, print
+    )
     run.execute(plan, [lambda event: "interrupted" if isinstance(event, BatchDone) else None])
     saved = checkpoint.load(tmp_path / "run")
     saved.best.loss = 0.25
@@ -331,7 +411,9 @@ def test_in_a_run_that_goes_on_only_better_epochs_are_marked(
     assert [line.endswith("  *") for line in lines] == [False, False, True]
 
 
-def test_a_run_that_ends_between_two_lines_shows_its_last_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_ends_between_two_lines_shows_its_last_epoch(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with Screen(console()) as screen:
         screen(Started(1000, 1))
         for epoch in range(1, 8):
@@ -341,24 +423,45 @@ def test_a_run_that_ends_between_two_lines_shows_its_last_epoch(capsys: pytest.C
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["epoch", "1", "7"]
 
 
-def test_a_stopped_run_is_told_how_to_go_on(tmp_path: Path, terminal: Callable[..., Console]) -> None:
-    plan = planning.prepare(config.load(None, {}, ["network.hidden=4"]), tmp_path / "a run", False, print)
-    result = run.execute(plan, [lambda event: "interrupted" if isinstance(event, BatchDone) else None])
+def test_a_stopped_run_is_told_how_to_go_on(
+    tmp_path: Path, terminal: Callable[..., Console]
+) -> None:
+    plan = planning.prepare(
+        config.load(None, {}, ["network.hidden=4"]), tmp_path / "a run", False, print
+    )
+    result = run.execute(
+        plan, [lambda event: "interrupted" if isinstance(event, BatchDone) else None]
+    )
     text = printed(terminal(200), show_result, result)
     assert "0 epochs in " in text
     assert "s (interrupted), the first was not finished" in text
     assert f"next     mlpcli train --resume '{tmp_path / 'a run'}'" in text
     resumed = planning.resume(tmp_path / "a run", {}, [], print)
-    assert re.search(r"goes on +from epoch 1, batch 2 of 40", printed(terminal(200), show_plan, resumed))
+    assert re.search(
+        r"goes on +from epoch 1, batch 2 of 40", printed(terminal(200), show_plan, resumed)
+    )
 
 
-def test_off_a_terminal_the_epochs_are_lines_and_nothing_moves(capsys: pytest.CaptureFixture[str]) -> None:
+def test_off_a_terminal_the_epochs_are_lines_and_nothing_moves(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with Screen(console()) as screen:
         screen(Started(1, 1))
         screen(BatchDone(1, 1, 40, 0.5))
         screen(epoch_done(1, 0.25))
     header, line = capsys.readouterr().out.splitlines()
-    assert header.split() == ["epoch", "train", "loss", "validation", "loss", "accuracy", "lr", "rows/s", "*", "best"]
+    assert header.split() == [
+        "epoch",
+        "train",
+        "loss",
+        "validation",
+        "loss",
+        "accuracy",
+        "lr",
+        "rows/s",
+        "*",
+        "best",
+    ]
     assert line.split()[:5] == ["1", "0.5000", "0.2500", "100.00", "%"]
 
 
@@ -368,7 +471,11 @@ def test_off_a_terminal_the_epochs_are_lines_and_nothing_moves(capsys: pytest.Ca
 def test_numbers_are_written_for_people() -> None:
     assert (percent(0.98333), percent(1)) == ("98.33 %", "100.00 %")
     assert interval((0.25, 0.5)) == "95 % interval 25.00 to 50.00 %"
-    assert (count(1, "row"), count(1797, "row"), count(2, "class", "classes")) == ("1 row", "1,797 rows", "2 classes")
+    assert (count(1, "row"), count(1797, "row"), count(2, "class", "classes")) == (
+        "1 row",
+        "1,797 rows",
+        "2 classes",
+    )
 
 
 def test_off_a_terminal_the_width_is_always_the_same(

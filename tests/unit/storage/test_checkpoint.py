@@ -13,31 +13,45 @@ import pytest
 from mlpcli.arrays import Raw, Shape
 from mlpcli.errors import ModelError, OutputError
 from mlpcli.model.network import Network
-from mlpcli.model.optimizers import RULES, Hyper, Optimizer
-from mlpcli.model.state import Best, TrainingState, streams
+from mlpcli.model.optimizers import RULES, Hyperparameters, Optimizer
+from mlpcli.model.state import Best, Streams, TrainingState
 from mlpcli.storage import checkpoint
 from mlpcli.storage.checkpoint import BEFORE, NEWEST, Checkpoint, load, save, saved_before
 from mlpcli.storage.reading import check_seal, read_npz
 from mlpcli.storage.writing import write_npz
 
 SHAPE = Shape(7, 11, 3)
-ABOUT = {"config": {"seed": 3}, "data_sha256": "é", "computed_by": {"numpy": "2.4"}, "log_bytes": 17, "seconds": 0.1}
+ABOUT = {
+    "config": {"seed": 3},
+    "data_sha256": "é",
+    "computed_by": {"numpy": "2.4"},
+    "log_bytes": 17,
+    "seconds": 0.1,
+}
 rules = pytest.mark.parametrize("rule", RULES)
 
 
 def in_the_middle(rule: str = "momentum", seed: int = 0, dtype: type = np.float32) -> Checkpoint:
     """A run in the middle of an epoch, whose every number is another one."""
-    seeds = streams(seed)
+    streams = Streams.from_seed(seed)
     network = Network(SHAPE, "tanh", dtype)
-    optimizer = Optimizer(rule, network, Hyper(0.7, False, 0.8, 0.95, 1e-3), weight_decay=0.1)
+    optimizer = Optimizer(
+        rule, network, Hyperparameters(0.7, False, 0.8, 0.95, 1e-3), weight_decay=0.1
+    )
     optimizer.steps = 17 + seed
     for vector in (network.theta, *optimizer.slots):
-        vector[:] = seeds.initialise.normal(size=len(vector))
-    seeds.shuffle.permutation(5)
-    seeds.dropout.random(3, np.float32)  # half of a draw of 64 bits is left over
-    order = seeds.shuffle.permutation(23)
-    state = TrainingState(network, optimizer, seeds.shuffle, seeds.dropout, 3, 2, order, 0.1 + 0.2)
-    return Checkpoint(state, Best(seeds.initialise.normal(size=len(network.theta)).astype(dtype), 2, 1 / 3), ABOUT)
+        vector[:] = streams.initialise.normal(size=len(vector))
+    streams.shuffle.permutation(5)
+    streams.dropout.random(3, np.float32)  # half of a draw of 64 bits is left over
+    order = streams.shuffle.permutation(23)
+    state = TrainingState(
+        network, optimizer, streams.shuffle, streams.dropout, 3, 2, order, 0.1 + 0.2
+    )
+    return Checkpoint(
+        state,
+        Best(streams.initialise.normal(size=len(network.theta)).astype(dtype), 2, 1 / 3),
+        ABOUT,
+    )
 
 
 def numbers(state: TrainingState) -> list[Any]:
@@ -45,7 +59,12 @@ def numbers(state: TrainingState) -> list[Any]:
     o = state.optimizer
     vectors = [state.network.theta, *o.slots, state.order]
     position = [state.epoch, state.batch, state.loss_sum, o.steps, o.name, o.hyper, o.weight_decay]
-    return [*((v.dtype, v.tobytes()) for v in vectors), *position, state.network.shape, state.network.activation]
+    return [
+        *((v.dtype, v.tobytes()) for v in vectors),
+        *position,
+        state.network.shape,
+        state.network.activation,
+    ]
 
 
 @rules
@@ -56,7 +75,11 @@ def test_everything_comes_back_to_the_bit(rule: str, dtype: type, tmp_path: Path
     read = load(tmp_path)
     assert numbers(read.state) == numbers(saved.state)
     assert len(read.state.optimizer.slots) == RULES[rule][1]
-    assert (read.best.theta.tobytes(), read.best.epoch, read.best.loss) == (saved.best.theta.tobytes(), 2, 1 / 3)
+    assert (read.best.theta.tobytes(), read.best.epoch, read.best.loss) == (
+        saved.best.theta.tobytes(),
+        2,
+        1 / 3,
+    )
     assert read.about == ABOUT
     assert read.state.network.W1.base is not None  # the views are of theta
     read.state.network.theta[:] = 1
@@ -142,7 +165,9 @@ def test_the_newest_is_read_and_the_one_before_is_kept(tmp_path: Path) -> None:
         lambda path: (path.unlink(), os.mkfifo(path)),
     ],
 )
-def test_the_one_before_is_used_where_the_newest_is_missing_or_damaged(harm: Any, tmp_path: Path) -> None:
+def test_the_one_before_is_used_where_the_newest_is_missing_or_damaged(
+    harm: Any, tmp_path: Path
+) -> None:
     for seed in (0, 1):
         save(tmp_path, in_the_middle(seed=seed))
     assert steps(tmp_path) == 18
@@ -158,12 +183,15 @@ def test_the_one_before_is_used_where_the_newest_is_missing_or_damaged(harm: Any
 
 def test_without_any_the_sentence_names_the_newest(tmp_path: Path) -> None:
     with pytest.raises(
-        ModelError, match=r"checkpoint\.npz: cannot be read: No such file or directory\. .* holds no ch"
+        ModelError,
+        match=r"checkpoint\.npz: cannot be read: No such file or directory\. .* holds no ch",
     ):
         load(tmp_path)
 
 
-def test_a_disk_that_is_full_takes_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_takes_nothing_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for seed in (0, 1):
         save(tmp_path, in_the_middle(seed=seed))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -172,14 +200,18 @@ def test_a_disk_that_is_full_takes_nothing_away(tmp_path: Path, monkeypatch: pyt
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match=r"checkpoint\.npz: cannot be written: No space left on device\.$"):
+    with pytest.raises(
+        OutputError, match=r"checkpoint\.npz: cannot be written: No space left on device\.$"
+    ):
         save(tmp_path, in_the_middle(seed=2))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, 50, -1])
-def test_a_run_with_a_weight_that_is_not_finite_is_never_saved(bad: float, place: int, tmp_path: Path) -> None:
+def test_a_run_with_a_weight_that_is_not_finite_is_never_saved(
+    bad: float, place: int, tmp_path: Path
+) -> None:
     save(tmp_path, in_the_middle())
     spoilt = in_the_middle(seed=1)
     spoilt.state.network.theta[place] = bad
@@ -203,12 +235,21 @@ def rewritten(folder: Path, **changes: Any) -> None:
     ("changes", "said"),
     [
         ({"version": 2}, "is a checkpoint of another version of mlpcli, or of another program"),
-        ({"format": "mlpcli-model"}, "is a checkpoint of another version of mlpcli, or of another program"),
+        (
+            {"format": "mlpcli-model"},
+            "is a checkpoint of another version of mlpcli, or of another program",
+        ),
         ({"format": None}, "is not a checkpoint of mlpcli, or not a whole one"),
         ({"optimizer": ["adagrad", {}, 0]}, "is not a checkpoint of mlpcli, or not a whole one"),
-        ({"optimizer": ["adam", vars(Hyper()), 0.0]}, "is not a checkpoint of mlpcli, or not a whole one"),
+        (
+            {"optimizer": ["adam", vars(Hyperparameters()), 0.0]},
+            "is not a checkpoint of mlpcli, or not a whole one",
+        ),
         ({"streams": [{}]}, "is not a checkpoint of mlpcli, or not a whole one"),
-        ({"streams": [{"bit_generator": "MT19937"}] * 2}, "is not a checkpoint of mlpcli, or not a whole one"),
+        (
+            {"streams": [{"bit_generator": "MT19937"}] * 2},
+            "is not a checkpoint of mlpcli, or not a whole one",
+        ),
         ({"shape": [7, 11, 4]}, "is not a checkpoint of mlpcli, or not a whole one"),
         ({"best": 1}, "is not a checkpoint of mlpcli, or not a whole one"),
     ],

@@ -26,7 +26,9 @@ def a_model(activation: str = "relu", **header: Any) -> Model:
     stream = np.random.default_rng(0)
     network = Network(Shape(D, H, K), activation)
     network.theta[:] = stream.normal(size=len(network.theta))
-    scaling = Scaling(stream.normal(size=D).astype(np.float32), stream.uniform(1, 2, D).astype(np.float32))
+    scaling = Scaling(
+        stream.normal(size=D).astype(np.float32), stream.uniform(1, 2, D).astype(np.float32)
+    )
     return Model(network, scaling, {"classes": ["no", "yes"]} | header)
 
 
@@ -34,7 +36,11 @@ def arrays_of(path: Path) -> Arrays:
     """A model's arrays, to write by other hands: with a header that says of no seal."""
     with np.load(path) as held:
         arrays = dict(held)
-    return arrays | {"header": as_header({key: value for key, value in header_of(path).items() if key != "sealed"})}
+    return arrays | {
+        "header": as_header(
+            {key: value for key, value in header_of(path).items() if key != "sealed"}
+        )
+    }
 
 
 def header_of(path: Path) -> dict[str, Any]:
@@ -80,7 +86,9 @@ def test_equal_models_are_equal_bytes_and_others_are_not(path: Path, tmp_path: P
     assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
     save(tmp_path / "a.npz", a_model(note="a", image=None))
     save(tmp_path / "b.npz", a_model(image=None, note="a"))
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes() != path.read_bytes()
+    assert (
+        (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes() != path.read_bytes()
+    )
 
 
 @pytest.mark.parametrize("dtype", ["<f8", ">f4", "<f2"])
@@ -98,7 +106,15 @@ def test_mixed_float_types_lose_nothing(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("image", "expected"),
-    [([2, 2], (2, 2)), ([1, 4], (1, 4)), (None, None), ([2, 3], None), ([-2, -2], None), ("22", None), ([4], None)],
+    [
+        ([2, 2], (2, 2)),
+        ([1, 4], (1, 4)),
+        (None, None),
+        ([2, 3], None),
+        ([-2, -2], None),
+        ("22", None),
+        ([4], None),
+    ],
 )
 def test_rows_are_pictures_where_the_header_and_the_features_agree(
     image: Any, expected: tuple[int, int] | None, tmp_path: Path
@@ -112,7 +128,14 @@ def test_rows_are_pictures_where_the_header_and_the_features_agree(
 
 def test_the_arrays_have_the_shapes_and_types_that_are_promised(digits_run: Path) -> None:
     arrays = arrays_of(digits_run / "model.npz")
-    shapes = {"W1": (64, 8), "b1": (8,), "W2": (8, 10), "b2": (10,), "offset": (64,), "scale": (64,)}
+    shapes = {
+        "W1": (64, 8),
+        "b1": (8,),
+        "W2": (8, 10),
+        "b2": (10,),
+        "offset": (64,),
+        "scale": (64,),
+    }
     assert {name: array.shape for name, array in arrays.items() if name != "header"} == shapes
     assert {arrays[name].dtype.kind for name in ARRAYS} == {"f"}
     assert arrays["header"].dtype == np.uint8
@@ -132,7 +155,9 @@ def test_the_header_says_all_that_it_promises(digits_run: Path) -> None:
     assert header["versions"] == result["versions"]
 
 
-def test_the_header_holds_absolute_data_paths_and_nothing_of_time_or_place(command: Command, tmp_path: Path) -> None:
+def test_the_header_holds_absolute_data_paths_and_nothing_of_time_or_place(
+    command: Command, tmp_path: Path
+) -> None:
     write_csv(tmp_path / "rows.csv")
     write_csv(tmp_path / "more.csv")
     write_csv(tmp_path / "most.csv")
@@ -141,7 +166,17 @@ def test_the_header_holds_absolute_data_paths_and_nothing_of_time_or_place(comma
     header = header_of(tmp_path / "the-run" / "model.npz")
     paths = [header["config"]["data"][key] for key in ("source", "validation", "test")]
     assert paths == [f"{tmp_path}/rows.csv", f"{tmp_path}/more.csv", f"{tmp_path}/most.csv"]
-    known = {"format", "version", "activation", "sealed", "classes", "columns", "image", "config", "data_sha256"}
+    known = {
+        "format",
+        "version",
+        "activation",
+        "sealed",
+        "classes",
+        "columns",
+        "image",
+        "config",
+        "data_sha256",
+    }
     assert set(header) == known | {"best_epoch", "scores", "versions"}
     assert "the-run" not in json.dumps(header)
     assert '"seconds"' not in json.dumps(header)
@@ -179,13 +214,20 @@ def digits_rows(tmp_path: Path) -> tuple[str, Raw, list[str]]:
 def csv_rows(tmp_path: Path) -> tuple[str, Raw, list[str]]:
     path = write_csv(tmp_path / "rows.csv", ("red", "green", "blue"), rows=90)
     lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
-    return str(path), np.array([line[:-1] for line in lines], float), [line[-1].strip('"') for line in lines]
+    return (
+        str(path),
+        np.array([line[:-1] for line in lines], float),
+        [line[-1].strip('"') for line in lines],
+    )
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("rows", [digits_rows, csv_rows])
 def test_plain_numpy_gets_the_scores_that_eval_prints(
-    rows: Callable[[Path], tuple[str, Raw, list[str]]], activation: str, command: Command, tmp_path: Path
+    rows: Callable[[Path], tuple[str, Raw, list[str]]],
+    activation: str,
+    command: Command,
+    tmp_path: Path,
 ) -> None:
     source, x, names = rows(tmp_path)
     settings = ("--set", f"network.activation={activation}", "--epochs", 4, "--hidden", 16)
@@ -242,7 +284,9 @@ def test_a_missing_array_is_named(name: str, path: Path) -> None:
         ("header", np.full(3, None), "holds Python objects, which are never loaded"),
     ],
 )
-def test_a_wrong_array_is_named_with_what_is_needed(name: str, wrong: Raw, said: str, path: Path) -> None:
+def test_a_wrong_array_is_named_with_what_is_needed(
+    name: str, wrong: Raw, said: str, path: Path
+) -> None:
     np.savez(path, **arrays_of(path) | {name: wrong})
     assert said in refused(path)
 
@@ -281,8 +325,13 @@ def test_a_header_that_cannot_be_read_is_refused(header: Raw, path: Path) -> Non
         ({"classes": ["a", "b", "c"]}, "W2 is float32 (3, 2), where floats (3, 3) are needed"),
     ],
 )
-def test_a_header_that_says_something_else_is_refused(change: dict[str, Any], said: str, path: Path) -> None:
-    np.savez(path, **arrays_of(path) | {"header": as_header(header_of(path) | {"sealed": False} | change)})
+def test_a_header_that_says_something_else_is_refused(
+    change: dict[str, Any], said: str, path: Path
+) -> None:
+    np.savez(
+        path,
+        **arrays_of(path) | {"header": as_header(header_of(path) | {"sealed": False} | change)},
+    )
     assert said in refused(path)
 
 
@@ -292,9 +341,13 @@ def test_a_file_without_a_header_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2**40, 2**20), (5, 3), (3, 3), (-1, 3)])
-def test_an_array_that_claims_another_size_than_it_has_is_refused(shape: tuple[int, int], path: Path) -> None:
+def test_an_array_that_claims_another_size_than_it_has_is_refused(
+    shape: tuple[int, int], path: Path
+) -> None:
     lie, arrays = io.BytesIO(), arrays_of(path)
-    np.lib.format.write_array_header_1_0(lie, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        lie, {"descr": "<f4", "fortran_order": False, "shape": shape}
+    )
     np.savez(path, **{name: array for name, array in arrays.items() if name != "W1"})
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("W1.npy", lie.getvalue() + arrays["W1"].tobytes())

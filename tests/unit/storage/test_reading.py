@@ -29,10 +29,14 @@ def test_a_size_is_written_for_a_person(nbytes: float, text: str) -> None:
     assert reading.size(nbytes) == text
 
 
-def test_what_memory_cannot_hold_is_refused_with_both_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_memory_cannot_hold_is_refused_with_both_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(reading, "available_memory", lambda: 2**20)
     reading.must_fit(Path("small.csv"), 2**20)
-    with pytest.raises(DataError, match=r"^big.csv: would need 3.0 GiB of memory, and 1.0 MiB is free\."):
+    with pytest.raises(
+        DataError, match=r"^big.csv: would need 3.0 GiB of memory, and 1.0 MiB is free\."
+    ):
         reading.must_fit(Path("big.csv"), 3 * 2**30)
 
 
@@ -73,7 +77,10 @@ def test_what_is_no_regular_file_is_refused(make: Any, said: str, tmp_path: Path
 
 def test_a_system_error_without_words_of_its_own_is_still_told() -> None:
     assert reading.reason(OSError("it broke")) == "it broke"
-    assert reading.reason(OSError(28, "No space left on device", "/some/path")) == "No space left on device"
+    assert (
+        reading.reason(OSError(28, "No space left on device", "/some/path"))
+        == "No space left on device"
+    )
 
 
 @pytest.fixture
@@ -119,7 +126,9 @@ def test_a_file_without_a_seal_is_refused_and_one_that_is_not_there_too(tmp_path
     assert "cannot be read: No such file or directory" in refused(tmp_path / "nothing.npz")
 
 
-def test_the_digest_takes_in_a_file_of_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_takes_in_a_file_of_many_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for size in (63, 64, 65, 1000):
         monkeypatch.setattr(reading, "READ", 64)
         write_npz(tmp_path / "file.npz", {"x": np.arange(size, dtype=np.uint8)})

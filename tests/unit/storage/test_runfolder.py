@@ -10,7 +10,7 @@ from mlpcli.commands import plan
 from mlpcli.commands import train as run
 from mlpcli.config import load
 from mlpcli.errors import ModelError, OutputError
-from mlpcli.storage.runfolder import FILES, LOCK, check_place, claimed, default_folder, model_path
+from mlpcli.storage.runfolder import FILES, LOCK, check_place, default_folder, model_path, reserved
 from tests.conftest import SMALL, Command
 
 WRITTEN = sorted({*FILES, LOCK})
@@ -20,7 +20,10 @@ SETS = ("network.hidden=4", "training.epochs=1")
 def tree(folder: Path) -> dict[str, bytes | None]:
     """Everything under a folder but a lock, which stays: the content of each file, None for a folder."""
     found = [path for path in folder.rglob("*") if path.name != LOCK]
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in found}
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in found
+    }
 
 
 def refused(folder: Path, overwrite: bool = False) -> str:
@@ -58,7 +61,10 @@ def test_a_former_run_is_replaced_only_with_overwrite(command: Command, tmp_path
     before = tree(tmp_path / "run")
     again = command(*first)
     assert again.exit_code == 2
-    assert "run: already holds a run. Add --overwrite to replace it, or choose another folder." in again.stderr
+    assert (
+        "run: already holds a run. Add --overwrite to replace it, or choose another folder."
+        in again.stderr
+    )
     assert tree(tmp_path / "run") == before
     assert command("train", *SMALL, "--epochs", 3, "--out", "run", "--overwrite").exit_code == 0
     after = tree(tmp_path / "run")
@@ -84,7 +90,9 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("out", ["file", "file/run", "file/a/run"])
-def test_a_file_in_the_way_is_left_alone(out: str, overwrite: bool, command: Command, tmp_path: Path) -> None:
+def test_a_file_in_the_way_is_left_alone(
+    out: str, overwrite: bool, command: Command, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("precious", encoding="utf-8")
     done = command("train", *SMALL, "--out", out, *["--overwrite"] * overwrite)
     assert done.exit_code == 2
@@ -131,12 +139,16 @@ def test_the_default_folder_is_named_after_data_and_time_and_never_taken(
     assert default_folder("digits") == Path("runs/digits-20260731-120000-3")
 
 
-def test_a_place_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_without_permission_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert f"there is no permission to write in {tmp_path}." in refused(tmp_path / "a" / "run")
 
 
-@pytest.mark.parametrize("name", ["loop", "dangling", "dangling-parent/run", "x" * 300, "x" * 300 + "/run"])
+@pytest.mark.parametrize(
+    "name", ["loop", "dangling", "dangling-parent/run", "x" * 300, "x" * 300 + "/run"]
+)
 def test_a_place_that_cannot_be_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "dangling").symlink_to("nowhere")
@@ -158,7 +170,9 @@ def test_runs_that_start_in_the_same_second_get_folders_of_their_own(
     monkeypatch.setattr(time, "strftime", lambda form: "20260731-120000")
     plans = [plan.prepare(load(None, {}, list(SETS)), None, False, print) for _ in range(3)]
     folders = [run.execute(each).plan.folder for each in plans]
-    assert [str(folder) for folder in folders] == [f"runs/digits-20260731-120000{end}" for end in ("", "-2", "-3")]
+    assert [str(folder) for folder in folders] == [
+        f"runs/digits-20260731-120000{end}" for end in ("", "-2", "-3")
+    ]
     assert all(sorted(os.listdir(folder)) == WRITTEN for folder in folders)
 
 
@@ -166,13 +180,15 @@ def test_making_the_place_takes_away_a_former_run_and_only_that(tmp_path: Path) 
     for name in FILES[1:]:
         (tmp_path / name).write_text("old", encoding="utf-8")
     check_place(tmp_path, overwrite=True)
-    with claimed(tmp_path, named=True, overwrite=True) as folder:
+    with reserved(tmp_path, named=True, overwrite=True) as folder:
         assert folder == tmp_path
         assert os.listdir(tmp_path) == [LOCK]
 
 
 def test_a_model_is_found_by_its_folder_or_by_its_own_name(digits_run: Path) -> None:
-    assert model_path(digits_run) == model_path(digits_run / "model.npz") == digits_run / "model.npz"
+    assert (
+        model_path(digits_run) == model_path(digits_run / "model.npz") == digits_run / "model.npz"
+    )
 
 
 @pytest.mark.parametrize("name", ["nothing", "nothing.npz", "x" * 300, "empty"])
@@ -182,10 +198,22 @@ def test_a_model_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None
         model_path(tmp_path / name)
 
 
-def test_a_former_run_is_kept_until_the_new_one_has_a_model(command: Command, tmp_path: Path) -> None:
+def test_a_former_run_is_kept_until_the_new_one_has_a_model(
+    command: Command, tmp_path: Path
+) -> None:
     assert command("train", *SMALL, "--out", "run").exit_code == 0
     before = tree(tmp_path / "run")
-    done = command("train", *SMALL, "--out", "run", "--overwrite", "--lr", "1e30", "--set", "network.max_norm=0")
+    done = command(
+        "train",
+        *SMALL,
+        "--out",
+        "run",
+        "--overwrite",
+        "--lr",
+        "1e30",
+        "--set",
+        "network.max_norm=0",
+    )
     assert done.exit_code == 3
     assert f"The run that was there before is in {tmp_path / 'run'}.former" in done.stderr
     assert tree(tmp_path / "run.former") == before
@@ -197,7 +225,9 @@ def test_a_former_run_is_kept_until_the_new_one_has_a_model(command: Command, tm
 
 
 def test_a_place_taken_while_the_data_loads_is_left_alone(tmp_path: Path) -> None:
-    first, second = (plan.prepare(load(None, {}, list(SETS)), tmp_path / "run", False, print) for _ in range(2))
+    first, second = (
+        plan.prepare(load(None, {}, list(SETS)), tmp_path / "run", False, print) for _ in range(2)
+    )
     run.execute(first)
     before = tree(tmp_path / "run")
     with pytest.raises(OutputError, match="already holds a run"):
@@ -205,7 +235,9 @@ def test_a_place_taken_while_the_data_loads_is_left_alone(tmp_path: Path) -> Non
     assert tree(tmp_path / "run") == before
 
 
-def test_what_a_killed_run_left_half_written_is_no_foreign_file(command: Command, tmp_path: Path) -> None:
+def test_what_a_killed_run_left_half_written_is_no_foreign_file(
+    command: Command, tmp_path: Path
+) -> None:
     assert command("train", *SMALL, "--out", "run").exit_code == 0
     (tmp_path / "run" / ".model.npz.abc123.part").touch()
     assert command("train", *SMALL, "--out", "run", "--overwrite").exit_code == 0

@@ -65,7 +65,9 @@ def test_a_failure_half_way_leaves_all_as_it_was(
         path.write_text(old)
     with pytest.raises(error):
         files.write_whole(path, write)
-    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == ({"file": old} if old else {})
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == (
+        {"file": old} if old else {}
+    )
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
@@ -96,7 +98,9 @@ def test_numpy_reads_the_arrays_that_were_written(tmp_path: Path) -> None:
     check_seal(tmp_path / "file.npz")
 
 
-def test_equal_arrays_give_equal_bytes_at_any_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_arrays_give_equal_bytes_at_any_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arrays = {"x": np.arange(6.0), "y": np.arange(3)}
     files.write_npz(tmp_path / "today.npz", arrays)
     another_day = time.localtime(10**9)
@@ -119,8 +123,12 @@ def test_lines_are_added_one_by_one(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text(encoding="utf-8") == "first\nzweite Zeile: λ\n"
 
 
-@pytest.mark.parametrize(("length", "left"), [(0, b""), (4, b"one\n"), (8, b"one\ntwo\n"), (99, b"one\ntwo\n")])
-def test_a_file_is_cut_back_to_its_first_bytes_and_never_made_longer(length: int, left: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("length", "left"), [(0, b""), (4, b"one\n"), (8, b"one\ntwo\n"), (99, b"one\ntwo\n")]
+)
+def test_a_file_is_cut_back_to_its_first_bytes_and_never_made_longer(
+    length: int, left: bytes, tmp_path: Path
+) -> None:
     (tmp_path / "log").write_bytes(b"one\ntwo\n")
     assert files.cut(tmp_path / "log", length) == len(left)
     assert (tmp_path / "log").read_bytes() == left
@@ -132,11 +140,11 @@ def test_a_file_that_is_not_there_is_begun(tmp_path: Path) -> None:
 
 
 def test_the_former_file_keeps_its_old_content_under_another_name(tmp_path: Path) -> None:
-    path, former = tmp_path / "file", tmp_path / "former"
+    path, previous = tmp_path / "file", tmp_path / "former"
     for number, old in enumerate([None, b"0", b"1"]):
-        files.write_whole(path, lambda file, number=number: file.write(b"%d" % number), former)
+        files.write_whole(path, lambda file, number=number: file.write(b"%d" % number), previous)
         assert path.read_bytes() == b"%d" % number
-        assert (former.read_bytes() if former.exists() else None) == old
+        assert (previous.read_bytes() if previous.exists() else None) == old
 
 
 def test_the_former_file_stays_where_it_is_when_the_new_one_fails(tmp_path: Path) -> None:
@@ -144,7 +152,10 @@ def test_the_former_file_stays_where_it_is_when_the_new_one_fails(tmp_path: Path
     (tmp_path / "former").write_bytes(b"before")
     with pytest.raises(OutputError):
         files.write_whole(tmp_path / "file", full_device, tmp_path / "former")
-    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"file": b"now", "former": b"before"}
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {
+        "file": b"now",
+        "former": b"before",
+    }
 
 
 def test_all_is_on_disk_before_a_file_has_its_name_and_the_name_before_it_returns(
@@ -154,7 +165,11 @@ def test_all_is_on_disk_before_a_file_has_its_name_and_the_name_before_it_return
     sync, replace = os.fsync, os.replace
 
     def synced(handle: int) -> None:
-        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else f"{os.fstat(handle).st_size} bytes")
+        done.append(
+            "folder"
+            if stat.S_ISDIR(os.fstat(handle).st_mode)
+            else f"{os.fstat(handle).st_size} bytes"
+        )
         sync(handle)
 
     def replaced(old: Path, new: Path) -> None:
@@ -168,7 +183,9 @@ def test_all_is_on_disk_before_a_file_has_its_name_and_the_name_before_it_return
     assert done == ["4 bytes", "as file", "folder", "5 bytes", "as former", "as file", "folder"]
 
 
-def test_what_was_appended_is_on_disk_when_the_file_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_appended_is_on_disk_when_the_file_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda handle: sizes.append(os.fstat(handle).st_size))
     files.append_line(tmp_path / "log", "line")
@@ -202,13 +219,41 @@ def test_files_are_removed_where_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("act", "place", "said"),
     [
-        (lambda path: files.write_text(path, "text"), "nowhere/file", "cannot be written: No such file or directory"),
-        (lambda path: files.write_text(path, "text"), "file/below", "cannot be written: Not a directory"),
-        (lambda path: files.write_text(path, "text"), "folder", "cannot be written: Is a directory"),
-        (lambda path: files.write_npz(path, {}), "nowhere/file", "cannot be written: No such file or directory"),
-        (lambda path: files.append_line(path, "text"), "nowhere/file", "cannot be written: No such file or directory"),
-        (lambda path: files.append_line(path, "text"), "full", "cannot be written: No space left on device"),
-        (lambda path: files.cut(path, 0), "nowhere/file", "cannot be written: No such file or directory"),
+        (
+            lambda path: files.write_text(path, "text"),
+            "nowhere/file",
+            "cannot be written: No such file or directory",
+        ),
+        (
+            lambda path: files.write_text(path, "text"),
+            "file/below",
+            "cannot be written: Not a directory",
+        ),
+        (
+            lambda path: files.write_text(path, "text"),
+            "folder",
+            "cannot be written: Is a directory",
+        ),
+        (
+            lambda path: files.write_npz(path, {}),
+            "nowhere/file",
+            "cannot be written: No such file or directory",
+        ),
+        (
+            lambda path: files.append_line(path, "text"),
+            "nowhere/file",
+            "cannot be written: No such file or directory",
+        ),
+        (
+            lambda path: files.append_line(path, "text"),
+            "full",
+            "cannot be written: No space left on device",
+        ),
+        (
+            lambda path: files.cut(path, 0),
+            "nowhere/file",
+            "cannot be written: No such file or directory",
+        ),
         (files.flush, "folder", "cannot be written: Is a directory"),
         (files.make_folder, "file", "cannot be made: File exists"),
         (lambda path: files.make_folder(path, new=True), "folder", "cannot be made: File exists"),
@@ -216,7 +261,9 @@ def test_files_are_removed_where_they_are(tmp_path: Path) -> None:
         (lambda path: files.remove([path]), "folder", "cannot be replaced: Is a directory"),
     ],
 )
-def test_what_cannot_be_written_is_said_with_the_reason(act: Any, place: str, said: str, tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_said_with_the_reason(
+    act: Any, place: str, said: str, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     (tmp_path / "full").symlink_to("/dev/full")
@@ -228,5 +275,7 @@ def test_what_cannot_be_written_is_said_with_the_reason(act: Any, place: str, sa
 
 
 def test_a_file_that_cannot_be_moved_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"nothing: cannot be moved to .*there: No such file or directory\.$"):
+    with pytest.raises(
+        OutputError, match=r"nothing: cannot be moved to .*there: No such file or directory\.$"
+    ):
         files.move(tmp_path / "nothing", tmp_path / "there")

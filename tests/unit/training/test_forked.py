@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.errors import WorkerError
-from mlpcli.training.forked import Workers, even_cuts
+from mlpcli.training.forked import ForkedWorkers, even_cuts
 from tests.conftest import children
 
 STEPS, ROWS, K = 30, 5, 3
@@ -27,7 +27,7 @@ SENTENCE = (
 )
 
 
-class Late(Workers):
+class Late(ForkedWorkers):
     """Workers that look at a sum a while after they were told that it is there; the last one by most."""
 
     def _meet(self) -> None:
@@ -40,11 +40,11 @@ def part(rank: int, step: int, dtype: type) -> Floats:
     return np.random.default_rng([rank, step]).normal(size=(ROWS - step % 2, K)).astype(dtype)
 
 
-def sums(crew: Workers, rank: int, seen: Floats, dtype: type) -> None:
+def sums(workers: ForkedWorkers, rank: int, seen: Floats, dtype: type) -> None:
     """Add up step by step, and write down what this process is given."""
     for step in range(STEPS):
         z = part(rank, step, dtype)
-        crew.add_up(z)
+        workers.allreduce(z)
         seen[rank, step, : len(z)] = z
 
 
@@ -101,15 +101,17 @@ def test_the_shares_are_about_equal_and_where_there_are_enough_at_multiples_of_1
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("kind", [Workers, Late], ids=["at once", "late"])
+@pytest.mark.parametrize("kind", [ForkedWorkers, Late], ids=["at once", "late"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_process_is_given_the_same_sum_to_the_bit(count: int, kind: type[Workers], dtype: type) -> None:
+def test_every_process_is_given_the_same_sum_to_the_bit(
+    count: int, kind: type[ForkedWorkers], dtype: type
+) -> None:
     seen = shared_zeros(count * STEPS * ROWS * K, dtype).reshape(count, STEPS, ROWS, K)
-    crew = kind(count, ROWS * K, dtype)
-    crew.start(lambda rank: sums(crew, rank, seen, dtype))
-    sums(crew, 0, seen, dtype)
-    crew.settle()
-    crew.dismiss()
+    workers = kind(count, ROWS * K, dtype)
+    workers.start(lambda rank: sums(workers, rank, seen, dtype))
+    sums(workers, 0, seen, dtype)
+    workers.barrier()
+    workers.close()
     for step in range(STEPS):
         expected = part(0, step, dtype)
         for rank in range(1, count):
@@ -120,97 +122,99 @@ def test_every_process_is_given_the_same_sum_to_the_bit(count: int, kind: type[W
 
 def test_when_settled_all_that_the_others_wrote_after_the_last_sum_is_there() -> None:
     seen = shared_zeros(3, np.float64)
-    crew = Workers(3, 1, np.float64)
+    workers = ForkedWorkers(3, 1, np.float64)
 
     def work(rank: int) -> None:
         for step in range(5):
-            crew.add_up(np.ones((1, 1)))
+            workers.allreduce(np.ones((1, 1)))
             time.sleep(0.002)
             seen[rank] = step + 1
 
-    crew.start(work)
+    workers.start(work)
     for step in range(5):
-        crew.add_up(np.ones((1, 1)))
-        crew.settle()
-        crew.settle()  # once more says the same
+        workers.allreduce(np.ones((1, 1)))
+        workers.barrier()
+        workers.barrier()  # once more says the same
         assert list(seen[1:]) == [step + 1] * 2
-    crew.dismiss()
+    workers.close()
 
 
 # Ends
 
 
-def counting(crew: Workers) -> None:
+def counting(workers: ForkedWorkers) -> None:
     while True:
-        crew.add_up(np.ones((1, 1)))
+        workers.allreduce(np.ones((1, 1)))
 
 
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.parametrize("moment", ["waiting", "let go, and not yet awake"])
 def test_a_worker_that_was_killed_is_told_in_a_sentence(victim: int, moment: str) -> None:
-    crew = Workers(3, 1, np.float64)
-    crew.start(lambda rank: counting(crew))
+    workers = ForkedWorkers(3, 1, np.float64)
+    workers.start(lambda rank: counting(workers))
     try:
-        crew.settle()
+        workers.barrier()
         if moment != "waiting":  # what it was told lies unread in its socket
-            os.kill(crew.children[victim], signal.SIGSTOP)
-            os.waitid(os.P_PID, crew.children[victim], os.WSTOPPED | os.WNOWAIT)
-            crew.add_up(np.ones((1, 1)))
-        os.kill(crew.children[victim], signal.SIGKILL)
-        os.waitid(os.P_PID, crew.children[victim], os.WEXITED | os.WNOWAIT)
+            os.kill(workers.children[victim], signal.SIGSTOP)
+            os.waitid(os.P_PID, workers.children[victim], os.WSTOPPED | os.WNOWAIT)
+            workers.allreduce(np.ones((1, 1)))
+        os.kill(workers.children[victim], signal.SIGKILL)
+        os.waitid(os.P_PID, workers.children[victim], os.WEXITED | os.WNOWAIT)
         with pytest.raises(WorkerError, match=SENTENCE):
-            counting(crew)
+            counting(workers)
     finally:
-        crew.dismiss()
+        workers.close()
 
 
 def test_a_worker_that_fails_says_nothing_and_is_told_of_in_the_same_sentence(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     def work(rank: int) -> None:
-        crew.add_up(np.ones((1, 1)))
+        workers.allreduce(np.ones((1, 1)))
         raise MemoryError
 
-    crew = Workers(2, 1, np.float64)
-    crew.start(work)
+    workers = ForkedWorkers(2, 1, np.float64)
+    workers.start(work)
     with pytest.raises(WorkerError, match=SENTENCE):
-        counting(crew)
-    crew.dismiss()
+        counting(workers)
+    workers.close()
     assert capfd.readouterr() == ("", "")
 
 
 def test_dismissed_workers_go_at_once_wherever_they_are() -> None:
     for sums_before in range(4):
-        crew = Workers(3, 1, np.float64)
-        crew.start(lambda rank, crew=crew: counting(crew))
-        workers = crew.children
+        workers = ForkedWorkers(3, 1, np.float64)
+        workers.start(lambda rank, workers=workers: counting(workers))
+        children_then = workers.children
         for _ in range(sums_before):
-            crew.add_up(np.ones((1, 1)))
-        crew.dismiss()
-        crew.dismiss()  # nobody is left to be sent away
-        assert all(map(ended, workers))
+            workers.allreduce(np.ones((1, 1)))
+        workers.close()
+        workers.close()  # nobody is left to be sent away
+        assert all(map(ended, children_then))
 
 
 def test_when_a_fork_fails_that_is_told_and_those_that_there_are_can_be_dismissed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    crew, fork = Workers(3, 1, np.float64), os.fork
+    workers, fork = ForkedWorkers(3, 1, np.float64), os.fork
 
     def only_once() -> int:
-        if crew.children:
+        if workers.children:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return fork()
 
     monkeypatch.setattr(os, "fork", only_once)
     try:
         with pytest.raises(WorkerError, match="--threads 1"):
-            crew.start(lambda rank: counting(crew))
-        assert len(crew.children) == 1
+            workers.start(lambda rank: counting(workers))
+        assert len(workers.children) == 1
     finally:
-        crew.dismiss()
+        workers.close()
 
 
-def test_a_forked_process_does_its_work_ignores_signals_and_never_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_process_does_its_work_ignores_signals_and_never_returns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The life of a worker, looked at in this process."""
     worked: list[int] = []
     ignored: list[tuple[int, object]] = []
@@ -221,40 +225,42 @@ def test_a_forked_process_does_its_work_ignores_signals_and_never_returns(monkey
     monkeypatch.setattr(os, "fork", lambda: 0)
     monkeypatch.setattr(os, "_exit", exited)
     monkeypatch.setattr(signal, "signal", lambda *of: ignored.append(of))
-    crew = Workers(3, 1, np.float64)
+    workers = ForkedWorkers(3, 1, np.float64)
     with pytest.raises(SystemExit) as end:
-        crew.start(worked.append)
+        workers.start(worked.append)
     monkeypatch.undo()
-    assert (worked, crew.rank, crew.children, end.value.code) == ([1], 1, [], 0)
-    assert set(ignored) == {(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    crew.dismiss()
+    assert (worked, workers.rank, workers.children, end.value.code) == ([1], 1, [], 0)
+    assert set(ignored) == {
+        (each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    workers.close()
 
 
 SCRIPT = """
 import signal, sys, time
 import numpy as np
-from mlpcli.training.forked import Workers
+from mlpcli.training.forked import ForkedWorkers
 
 heard = []
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, lambda number, frame: heard.append(number))
-crew = Workers(3, 1, np.float64)
+workers = ForkedWorkers(3, 1, np.float64)
 
 def work(rank):
     while True:
-        crew.add_up(np.ones((1, 1)))
+        workers.allreduce(np.ones((1, 1)))
 
-crew.start(work)
-crew.settle()  # all ignore signals by now
-print(*crew.children, flush=True)
+workers.start(work)
+workers.barrier()  # all ignore signals by now
+print(*workers.children, flush=True)
 while len(heard) < int(sys.argv[1]):
-    crew.add_up(np.ones((1, 1)))
+    workers.allreduce(np.ones((1, 1)))
 for _ in range(100):
     z = np.ones((1, 1))
-    crew.add_up(z)
-crew.settle()
+    workers.allreduce(z)
+workers.barrier()
 print(z[0, 0], flush=True)
-crew.dismiss()
+workers.close()
 """
 
 
@@ -262,7 +268,9 @@ crew.dismiss()
 def first_process(signals: int) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
     """A first process with a process group of its own, and the ids of its children."""
     command = [sys.executable, "-c", SCRIPT, str(signals)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             assert process.stdout
             yield process, list(map(int, process.stdout.readline().split()))
@@ -286,7 +294,9 @@ def test_signals_to_all_are_left_to_the_first_process_to_decide_about() -> None:
             os.killpg(process.pid, number)
             time.sleep(0.02)
             assert not any(map(ended, workers))
-        os.killpg(process.pid, numbers[-1])  # the last that the first process waits for before it sums on
+        os.killpg(
+            process.pid, numbers[-1]
+        )  # the last that the first process waits for before it sums on
         assert process.communicate(timeout=30) == ("3.0\n", None)
         assert process.returncode == 0
         assert wait_until_ended(workers, seconds=1) == []

@@ -15,14 +15,14 @@ from sklearn.neural_network import MLPClassifier
 
 from mlpcli.arrays import ALL, Floats, Labels, Shape
 from mlpcli.config import Config, load
-from mlpcli.datasets.dataset import Dataset, Feed, Rows
+from mlpcli.datasets.dataset import BatchLoader, Dataset, Rows
 from mlpcli.errors import WorkerError
 from mlpcli.model.dropout import Masks
-from mlpcli.model.network import complete
-from mlpcli.model.state import TrainingState, streams
+from mlpcli.model.network import no_reduce
+from mlpcli.model.state import Streams, TrainingState
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.training.events import BatchDone, EpochDone, Event, Paused, Started, Stopped, StopReason
-from mlpcli.training.loop import Share, Stepper, new_state, train
+from mlpcli.training.loop import Share, TrainStep, new_state, train
 from mlpcli.training.observers import drive
 from tests.conftest import children
 from tests.support import reference
@@ -71,15 +71,27 @@ def dataset(rows: int = N, dtype: type = np.float64, D: int = D, K: int = K) -> 
         stream.integers(0, K, total),
         stream.permutation(total),
     )
-    train, validation, test = (Rows(x, labels, part) for part in np.split(places, [rows, rows + 12]))
-    scaling = Scaling(stream.normal(1, 0.1, D).astype(dtype), stream.uniform(0.4, 0.6, D).astype(dtype))
-    return Dataset("by hand", tuple("abcdefghij"[:K]), train, validation, test, scaling, "standard", None, "")
+    train, validation, test = (
+        Rows(x, labels, part) for part in np.split(places, [rows, rows + 12])
+    )
+    scaling = Scaling(
+        stream.normal(1, 0.1, D).astype(dtype), stream.uniform(0.4, 0.6, D).astype(dtype)
+    )
+    return Dataset(
+        "by hand", tuple("abcdefghij"[:K]), train, validation, test, scaling, "standard", None, ""
+    )
 
 
-def fresh(values: dict[str, Any], dtype: type = np.float64) -> tuple[TrainingState, Dataset, Config]:
+def fresh(
+    values: dict[str, Any], dtype: type = np.float64
+) -> tuple[TrainingState, Dataset, Config]:
     """What train takes: a new state, the data and the settings."""
     config = settings(values)
-    return new_state(config, SHAPE, streams(config.seed), dtype), dataset(dtype=dtype), config
+    return (
+        new_state(config, SHAPE, Streams.from_seed(config.seed), dtype),
+        dataset(dtype=dtype),
+        config,
+    )
 
 
 def scaled(data: Dataset, rows: Rows) -> tuple[Floats, Labels]:
@@ -100,8 +112,14 @@ def of_kind(kind: type[T], events: list[Event]) -> list[T]:
     ("ours", "theirs"),
     [
         ({"name": "sgd", "lr": 0.3}, {"solver": "sgd", "momentum": 0}),
-        ({"name": "momentum", "lr": 0.1, "nesterov": False}, {"solver": "sgd", "nesterovs_momentum": False}),
-        ({"name": "momentum", "lr": 0.1, "nesterov": True}, {"solver": "sgd", "nesterovs_momentum": True}),
+        (
+            {"name": "momentum", "lr": 0.1, "nesterov": False},
+            {"solver": "sgd", "nesterovs_momentum": False},
+        ),
+        (
+            {"name": "momentum", "lr": 0.1, "nesterov": True},
+            {"solver": "sgd", "nesterovs_momentum": True},
+        ),
         # the two put ε in different places, so it must vanish
         ({"name": "adam", "lr": 0.01, "epsilon": 1e-30}, {"solver": "adam", "epsilon": 1e-30}),
     ],
@@ -114,11 +132,15 @@ def test_training_without_dropout_follows_scikit_learn_step_by_step(
     values |= {"network.activation": activation, "training.epochs": 8}
     state, data, config = fresh(NO_DROPOUT | values)
     x, labels = scaled(data, data.train)
-    model = MLPClassifier(H, activation=activation, alpha=0, learning_rate_init=ours["lr"], shuffle=False, **theirs)
+    model = MLPClassifier(
+        H, activation=activation, alpha=0, learning_rate_init=ours["lr"], shuffle=False, **theirs
+    )
     model.partial_fit(x, labels, classes=range(K))
     start = copy.deepcopy(state.network)
     model.coefs_, model.intercepts_ = [start.W1, start.W2], [start.b1, start.b2]
-    del model._optimizer  # it has taken one step, to make the model's arrays; the next call makes a new one
+    del (
+        model._optimizer
+    )  # it has taken one step, to make the model's arrays; the next call makes a new one
 
     steps = 0
     for event in train(state, data, config):
@@ -126,7 +148,9 @@ def test_training_without_dropout_follows_scikit_learn_step_by_step(
             places = state.order[(event.batch - 1) * B : event.batch * B]
             model.partial_fit(x[places], labels[places])
             assert event.loss == pytest.approx(model.loss_, rel=1e-10)
-            for got, expected in zip(weights(state), [*model.coefs_, *model.intercepts_], strict=True):
+            for got, expected in zip(
+                weights(state), [*model.coefs_, *model.intercepts_], strict=True
+            ):
                 np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10)
             steps += 1
     assert steps == 8 * BATCHES
@@ -143,11 +167,17 @@ def textbook(config: Config) -> reference.Rule:
 
 def reference_run(config: Config, data: Dataset) -> Iterator[tuple[float, reference.Array]]:
     """Each step's loss and the parameters after it, by the oracle, given the run's own start, order and masks."""
-    twin, rule = new_state(config, SHAPE, streams(config.seed), np.float64), textbook(config)
+    twin, rule = (
+        new_state(config, SHAPE, Streams.from_seed(config.seed), np.float64),
+        textbook(config),
+    )
     inputs = Masks((B, D), config.network.input_dropout, np.float64)
     hidden = Masks((B, H), config.network.dropout, np.float64)
     (x, labels), theta, net = scaled(data, data.train), twin.network.theta, config.network
-    steps, warmup = config.training.epochs * BATCHES, round(config.optimizer.warmup_epochs * BATCHES)
+    steps, warmup = (
+        config.training.epochs * BATCHES,
+        round(config.optimizer.warmup_epochs * BATCHES),
+    )
     for step in range(steps):
         if step % BATCHES == 0:
             order = twin.shuffle.permutation(N)
@@ -156,7 +186,9 @@ def reference_run(config: Config, data: Dataset) -> Iterator[tuple[float, refere
         r = hidden.draw(twin.dropout, len(places))
         at = (reference.unflat(theta, D, H, K), net.activation, dropped_x, r, labels[places])
         lr = config.optimizer.lr * reference.cosine_after_warmup(step, steps, warmup)
-        w = reference.unflat(rule.step(theta, reference.gradients(*at, net.l2).weights.flat, lr), D, H, K)
+        w = reference.unflat(
+            rule.step(theta, reference.gradients(*at, net.l2).weights.flat, lr), D, H, K
+        )
         theta = w._replace(W1=reference.limited(w.W1, net.max_norm)).flat
         yield float(reference.loss(*at).real), theta
 
@@ -202,7 +234,9 @@ def test_float32_training_follows_float64_training() -> None:
     losses = []
     for dtype in (np.float32, np.float64):
         state, data, config = fresh(EVERYTHING, dtype)
-        losses.append([event.loss for event in of_kind(BatchDone, list(train(state, data, config)))])
+        losses.append(
+            [event.loss for event in of_kind(BatchDone, list(train(state, data, config)))]
+        )
         assert state.network.theta.dtype == dtype
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert losses[0] != losses[1]
@@ -210,7 +244,9 @@ def test_float32_training_follows_float64_training() -> None:
 
 @rules
 def test_training_learns_what_can_be_learnt(rule: str) -> None:
-    state, data, config = fresh({"optimizer.name": rule, "optimizer.lr": 0.02, "training.epochs": 60}, np.float32)
+    state, data, config = fresh(
+        {"optimizer.name": rule, "optimizer.lr": 0.02, "training.epochs": 60}, np.float32
+    )
     data.train.x[:, :K] += 20 * np.eye(K, dtype=np.float32)[data.train.labels]
     done = of_kind(EpochDone, list(train(state, data, config)))
     assert done[-1].train_loss < done[0].train_loss
@@ -224,32 +260,40 @@ def test_the_events_come_in_order_and_count_the_last_short_batch() -> None:
     assert events[0] == Started(epochs=4, batches=BATCHES)
     assert events[-1] == Stopped("finished")
     batches = of_kind(BatchDone, events)
-    assert [(b.epoch, b.batch) for b in batches] == [(e, b) for e in range(1, 5) for b in range(1, BATCHES + 1)]
+    assert [(b.epoch, b.batch) for b in batches] == [
+        (e, b) for e in range(1, 5) for b in range(1, BATCHES + 1)
+    ]
     assert [b.rows for b in batches] == [B, B, B, B, LAST] * 4
     assert [(e.epoch, e.rows) for e in of_kind(EpochDone, events)] == [(e, N) for e in range(1, 5)]
 
 
 def test_every_row_is_seen_exactly_once_an_epoch_and_in_another_order_each_time() -> None:
     state, data, config = fresh({})
-    orders = [state.order.copy() for event in train(state, data, config) if isinstance(event, EpochDone)]
+    orders = [
+        state.order.copy() for event in train(state, data, config) if isinstance(event, EpochDone)
+    ]
     for order in orders:
         np.testing.assert_array_equal(np.sort(order), np.arange(N))
     assert len({tuple(order) for order in orders}) == 4
 
 
-def test_the_rows_that_are_fed_are_those_that_the_order_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rows_that_are_fed_are_those_that_the_order_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fed: list[Floats] = []
-    step = Stepper.step
+    step = TrainStep.step
 
-    def watched(self: Stepper) -> tuple[int, float]:
+    def watched(self: TrainStep) -> tuple[int, float]:
         count, loss = step(self)
         fed.append((self.ws if count == B else self.short[0]).x.copy())
         return count, loss
 
-    monkeypatch.setattr(Stepper, "step", watched)
+    monkeypatch.setattr(TrainStep, "step", watched)
     state, data, config = fresh({"training.epochs": 1})
     list(train(state, data, config))
-    np.testing.assert_allclose(np.concatenate(fed), scaled(data, data.train)[0][state.order], rtol=1e-15)
+    np.testing.assert_allclose(
+        np.concatenate(fed), scaled(data, data.train)[0][state.order], rtol=1e-15
+    )
 
 
 def test_a_batch_larger_than_the_training_set_is_the_training_set() -> None:
@@ -277,9 +321,14 @@ def test_validation_is_scored_without_dropout_with_the_weights_at_the_epochs_end
 
 
 def test_an_epoch_tells_the_learning_rate_of_its_last_step() -> None:
-    told = [event.lr for event in of_kind(EpochDone, list(train(*fresh(EVERYTHING | {"optimizer.lr": 0.08}))))]
+    told = [
+        event.lr
+        for event in of_kind(EpochDone, list(train(*fresh(EVERYTHING | {"optimizer.lr": 0.08}))))
+    ]
     last_steps = range(BATCHES - 1, 4 * BATCHES, BATCHES)
-    assert told == pytest.approx([0.08 * reference.cosine_after_warmup(step, 20, warmup=4) for step in last_steps])
+    assert told == pytest.approx(
+        [0.08 * reference.cosine_after_warmup(step, 20, warmup=4) for step in last_steps]
+    )
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
@@ -293,21 +342,27 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
 
 def test_using_one_stream_leaves_the_others_as_they_are() -> None:
     names = ("split", "initialise", "shuffle", "dropout")
-    expected = {name: getattr(streams(7), name).integers(2**62) for name in names}
+    expected = {name: getattr(Streams.from_seed(7), name).integers(2**62) for name in names}
     assert len(set(expected.values())) == 4
     for used in names:
-        seeds = streams(7)
-        getattr(seeds, used).random(1000)
+        streams = Streams.from_seed(7)
+        getattr(streams, used).random(1000)
         for name in set(names) - {used}:
-            assert getattr(seeds, name).integers(2**62) == expected[name]
+            assert getattr(streams, name).integers(2**62) == expected[name]
 
 
 @pytest.mark.parametrize("rates", [(0.0, 0.0), (0.3, 0.0), (0.0, 0.3), (0.8, 0.5)])
-def test_another_dropout_rate_changes_neither_first_weights_nor_the_order_of_rows(rates: tuple[float, float]) -> None:
+def test_another_dropout_rate_changes_neither_first_weights_nor_the_order_of_rows(
+    rates: tuple[float, float],
+) -> None:
     def start_and_orders(values: dict[str, Any]) -> list[bytes]:
         state, data, config = fresh(values)
         start = state.network.theta.tobytes()
-        return [start] + [state.order.tobytes() for event in train(state, data, config) if isinstance(event, EpochDone)]
+        return [start] + [
+            state.order.tobytes()
+            for event in train(state, data, config)
+            if isinstance(event, EpochDone)
+        ]
 
     other = dict(zip(("network.dropout", "network.input_dropout"), rates, strict=True))
     assert start_and_orders(other) == start_and_orders({})
@@ -321,7 +376,9 @@ def told(event: Event) -> Event | tuple[float, ...]:
 
 
 @rules
-@pytest.mark.parametrize("values", [{}, NO_DROPOUT, EVERYTHING], ids=["dropout", "no dropout", "everything"])
+@pytest.mark.parametrize(
+    "values", [{}, NO_DROPOUT, EVERYTHING], ids=["dropout", "no dropout", "everything"]
+)
 def test_a_copy_of_the_state_taken_at_any_event_goes_on_exactly_as_the_run_itself(
     rule: str, values: dict[str, Any]
 ) -> None:
@@ -378,7 +435,9 @@ def test_pauses_change_nothing_and_at_each_the_state_is_whole(rule: str, process
     assert [told(e) for e in events if not isinstance(e, Paused)] == [told(e) for e in straight]
     assert len(paused) == 2 * BATCHES
     for place, saved in enumerate(paused):
-        rest = [e for e in list(train(saved, data, config, processes))[1:] if isinstance(e, BatchDone)]
+        rest = [
+            e for e in list(train(saved, data, config, processes))[1:] if isinstance(e, BatchDone)
+        ]
         assert rest == of_kind(BatchDone, straight)[place + 1 :]
         assert saved.network.theta.tobytes() == end
 
@@ -391,9 +450,15 @@ def test_a_run_can_be_stopped_in_a_pause() -> None:
     assert running.send("interrupted") == Stopped("interrupted")
 
 
-def buffers(stepper: Stepper) -> dict[str, int]:
+def buffers(train_step: TrainStep) -> dict[str, int]:
     """Where each array that a step writes lies in memory."""
-    groups = [stepper.ws, stepper.grad, *stepper.short, stepper.feed, stepper.state.network]
+    groups = [
+        train_step.ws,
+        train_step.grad,
+        *train_step.short,
+        train_step.loader,
+        train_step.state.network,
+    ]
     arrays = {f"{n} {name}": a for n, group in enumerate(groups) for name, a in vars(group).items()}
     return {name: a.ctypes.data for name, a in arrays.items() if isinstance(a, np.ndarray)}
 
@@ -401,27 +466,31 @@ def buffers(stepper: Stepper) -> dict[str, int]:
 @rules
 def test_steps_reuse_the_same_buffers(rule: str) -> None:
     state, data, config = fresh(EVERYTHING | {"optimizer.name": rule}, np.float32)
-    stepper = Stepper(Share(state, ALL, complete), data, config)
+    train_step = TrainStep(Share(state, ALL, no_reduce), data, config)
     state.order = np.arange(N)
-    before, theta = buffers(stepper), state.network.theta.copy()
+    before, theta = buffers(train_step), state.network.theta.copy()
     for step in range(20):
         state.batch = step % BATCHES
-        stepper.step()
+        train_step.step()
     assert {"0 a", "0 h", "1 da", "1 dW1", "2 a", "3 da", "4 raw", "5 theta"} < set(before)
-    assert buffers(stepper) == before
+    assert buffers(train_step) == before
     assert (state.network.theta != theta).all()
 
 
 @pytest.mark.parametrize("hidden", [512, 2048])
-@pytest.mark.parametrize("values", [{}, EVERYTHING | {"optimizer.name": "adam"}], ids=["defaults", "everything"])
+@pytest.mark.parametrize(
+    "values", [{}, EVERYTHING | {"optimizer.name": "adam"}], ids=["defaults", "everything"]
+)
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_step_allocates_nothing_that_grows_with_the_network(
     hidden: int, values: dict[str, Any], processes: int
 ) -> None:
     shape = Shape(784, hidden, 10)
-    config = settings(values | {"network.hidden": hidden, "training.batch_size": 128, "training.epochs": 1})
+    config = settings(
+        values | {"network.hidden": hidden, "training.batch_size": 128, "training.epochs": 1}
+    )
     data = dataset(21 * 128 + 1, np.float32, shape.D, shape.K)
-    state = new_state(config, shape, streams(0))
+    state = new_state(config, shape, Streams.from_seed(0))
     with closing(train(state, data, config, processes)) as events:
         for _ in range(2):  # Started, and one step that warms up what is made once
             next(events)
@@ -440,7 +509,9 @@ def last(events: list[Event]) -> Stopped:
     return events[-1]
 
 
-def ends_at(values: dict[str, Any], spoil_at: tuple[int, int] | None = None) -> tuple[list[Event], TrainingState]:
+def ends_at(
+    values: dict[str, Any], spoil_at: tuple[int, int] | None = None
+) -> tuple[list[Event], TrainingState]:
     """A run's events and state; just after batch `spoil_at` = (epoch, batch) a weight becomes NaN."""
     state, data, config = fresh(values, np.float32)
     events: list[Event] = []
@@ -452,7 +523,9 @@ def ends_at(values: dict[str, Any], spoil_at: tuple[int, int] | None = None) -> 
 
 
 @pytest.mark.parametrize(("spoil_at", "batch"), [((1, 1), 2), ((3, 1), 2), ((2, 4), 5)])
-def test_a_loss_that_is_not_finite_stops_at_its_batch_and_names_it(spoil_at: tuple[int, int], batch: int) -> None:
+def test_a_loss_that_is_not_finite_stops_at_its_batch_and_names_it(
+    spoil_at: tuple[int, int], batch: int
+) -> None:
     events, state = ends_at({"optimizer.lr": 0.025}, spoil_at)
     stopped = last(events)
     assert stopped.reason == "diverged"
@@ -491,7 +564,9 @@ def guessing_wrong_by(mean: float) -> list[Event]:
     return list(train(state, data, config))
 
 
-def test_a_mean_loss_over_a_thousand_times_that_of_guessing_stops_at_the_end_of_that_epoch() -> None:
+def test_a_mean_loss_over_a_thousand_times_that_of_guessing_stops_at_the_end_of_that_epoch() -> (
+    None
+):
     events = guessing_wrong_by(1000.001 * math.log(K))
     assert [type(event) for event in events] == [Started, *[BatchDone] * BATCHES, Stopped]
     assert last(events).reason == "diverged"
@@ -525,20 +600,27 @@ def test_images_whose_blank_borders_are_left_out_train_as_if_they_were_not(
     size: int, values: dict[str, Any], processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[slice] = []
-    used = Feed.used
+    used = BatchLoader.active_columns
 
-    def watched(self: Feed, n: int) -> slice:
+    def watched(self: BatchLoader, n: int) -> slice:
         seen.append(used(self, n))
         return seen[-1]
 
-    monkeypatch.setattr(Feed, "used", watched)
+    monkeypatch.setattr(BatchLoader, "active_columns", watched)
     ends, lefts_out = [], []
     for dtype in (np.uint8, np.float64):
-        config = settings(values | {"training.batch_size": size, "training.epochs": 2, "optimizer.lr": 0.01})
-        state = new_state(config, Shape(300, H, K), streams(0), np.float64)
+        config = settings(
+            values | {"training.batch_size": size, "training.epochs": 2, "optimizer.lr": 0.01}
+        )
+        state = new_state(config, Shape(300, H, K), Streams.from_seed(0), np.float64)
         seen.clear()
-        losses = [event.loss for event in of_kind(BatchDone, list(train(state, images(dtype), config, processes)))]
-        ends.append([losses, *(vector.copy() for vector in (state.network.theta, *state.optimizer.slots))])
+        losses = [
+            event.loss
+            for event in of_kind(BatchDone, list(train(state, images(dtype), config, processes)))
+        ]
+        ends.append(
+            [losses, *(vector.copy() for vector in (state.network.theta, *state.optimizer.slots))]
+        )
         lefts_out.append(list(seen))
     for got, expected in zip(*ends, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
@@ -570,7 +652,12 @@ def snapshot(state: TrainingState) -> tuple[Any, ...]:
     """Where a state is, and its arrays and streams."""
     place = state.epoch, state.batch, state.optimizer.steps, state.order.tolist()
     streams_at = state.shuffle.bit_generator.state, state.dropout.bit_generator.state
-    return place, streams_at, [state.loss_sum], [v.copy() for v in (state.network.theta, *state.optimizer.slots)]
+    return (
+        place,
+        streams_at,
+        [state.loss_sum],
+        [v.copy() for v in (state.network.theta, *state.optimizer.slots)],
+    )
 
 
 def same(one: tuple[Any, ...], other: tuple[Any, ...], rtol: float) -> None:
@@ -599,7 +686,11 @@ def test_hidden_units_shared_out_train_as_those_in_one_process(
     assert [type(event) for event in shared] == [type(event) for event in events]
     for got, expected in zip(shared, events, strict=True):
         if isinstance(got, BatchDone) and isinstance(expected, BatchDone):
-            assert (got.epoch, got.batch, got.rows) == (expected.epoch, expected.batch, expected.rows)
+            assert (got.epoch, got.batch, got.rows) == (
+                expected.epoch,
+                expected.batch,
+                expected.rows,
+            )
             assert got.loss == pytest.approx(expected.loss, rel=1e-9)
         elif isinstance(got, EpochDone) and isinstance(expected, EpochDone):
             assert (got.epoch, got.rows, got.lr) == (expected.epoch, expected.rows, expected.lr)
@@ -617,7 +708,9 @@ def test_hidden_units_shared_out_train_as_those_in_one_process(
 def test_the_same_seed_in_as_many_processes_gives_the_same_bytes(processes: int, rows: int) -> None:
     ends = []
     for _ in range(2):
-        state, data, config = fresh(EVERYTHING | {"optimizer.name": "adam", "training.batch_size": rows}, np.float32)
+        state, data, config = fresh(
+            EVERYTHING | {"optimizer.name": "adam", "training.batch_size": rows}, np.float32
+        )
         list(train(state, data, config, processes))
         ends.append([vector.tobytes() for vector in (state.network.theta, *state.optimizer.slots)])
     assert ends[0] == ends[1]
@@ -655,7 +748,9 @@ def test_a_run_may_go_on_in_another_number_of_processes() -> None:
 
 
 @SHARED
-def test_a_shared_run_that_diverges_stops_in_all_processes_with_the_same_sentence(processes: int) -> None:
+def test_a_shared_run_that_diverges_stops_in_all_processes_with_the_same_sentence(
+    processes: int,
+) -> None:
     ends = []
     for count in (1, processes):
         state, data, config = fresh(NO_DROPOUT | {"optimizer.lr": 1e20}, np.float32)

@@ -15,9 +15,18 @@ from mlpcli.arrays import Shape
 from mlpcli.errors import OutputError
 from mlpcli.model.metrics import Scores
 from mlpcli.model.network import Network
-from mlpcli.model.optimizers import Hyper, Optimizer
+from mlpcli.model.optimizers import Hyperparameters, Optimizer
 from mlpcli.model.state import Best, TrainingState
-from mlpcli.training.events import Answer, BatchDone, EpochDone, Event, Paused, Started, Stopped, StopReason
+from mlpcli.training.events import (
+    Answer,
+    BatchDone,
+    EpochDone,
+    Event,
+    Paused,
+    Started,
+    Stopped,
+    StopReason,
+)
 from mlpcli.training.observers import (
     MOST_SAVING,
     BestModel,
@@ -34,7 +43,9 @@ LOSSES = [0.9, 0.5, 0.6, 0.5, 0.4, 0.7]
 
 def epoch_done(epoch: int, validation_loss: float, rows: int = 23) -> EpochDone:
     scores = Scores(validation_loss, np.array([0, 1, 1, 0]), np.array([0, 1, 1, 1]), np.ones(4), 2)
-    return EpochDone(epoch, train_loss=validation_loss + 1, validation=scores, lr=0.05 / epoch, rows=rows)
+    return EpochDone(
+        epoch, train_loss=validation_loss + 1, validation=scores, lr=0.05 / epoch, rows=rows
+    )
 
 
 def epochs() -> Iterator[EpochDone]:
@@ -43,7 +54,12 @@ def epochs() -> Iterator[EpochDone]:
 
 def a_run(answers: list[StopReason | None]) -> Generator[Event, StopReason | None, None]:
     """A run that writes down each answer, and stops at the first that is not None."""
-    for event in [Started(2, 1), BatchDone(1, 1, 23, 0.5), epoch_done(1, 0.5), BatchDone(2, 1, 23, 0.4)]:
+    for event in [
+        Started(2, 1),
+        BatchDone(1, 1, 23, 0.5),
+        epoch_done(1, 0.5),
+        BatchDone(2, 1, 23, 0.4),
+    ]:
         answers.append((yield event))
         if answers[-1]:
             yield Stopped(answers[-1])
@@ -69,7 +85,9 @@ def test_drive_shows_every_event_to_every_observer_in_turn_and_returns_the_last(
 def test_drive_passes_a_reason_back_and_shows_stopped_to_all(kind: type[Event], asked: int) -> None:
     shown: list[Event] = []
     answers: list[StopReason | None] = []
-    stopped = drive(a_run(answers), [asking("interrupted", kind), lambda event: shown.append(event)])
+    stopped = drive(
+        a_run(answers), [asking("interrupted", kind), lambda event: shown.append(event)]
+    )
     assert stopped == Stopped("interrupted")
     assert answers == [None] * (asked - 1) + ["interrupted"]
     assert len(shown) == asked + 1
@@ -114,7 +132,9 @@ def test_without_a_finished_epoch_there_is_no_best_model(network: Network) -> No
     assert np.all(best.theta == 0)
 
 
-def test_the_best_model_of_a_run_that_goes_on_must_be_better_than_that_before(network: Network) -> None:
+def test_the_best_model_of_a_run_that_goes_on_must_be_better_than_that_before(
+    network: Network,
+) -> None:
     best = Best(network.theta.copy(), epoch=7, loss=0.5)
     observer = BestModel(network, best)
     network.theta[:] = 1
@@ -124,7 +144,9 @@ def test_the_best_model_of_a_run_that_goes_on_must_be_better_than_that_before(ne
     assert (best.epoch, best.loss, np.all(best.theta == 1)) == (9, 0.4, True)
 
 
-def patient(patience: int, network: Network, losses: list[float], state: TrainingState, best: Best) -> list[int]:
+def patient(
+    patience: int, network: Network, losses: list[float], state: TrainingState, best: Best
+) -> list[int]:
     """The epochs after which early stopping asks to stop, in a run that goes on from state and best."""
     keeps, stops = BestModel(network, best), EarlyStopping(patience, state, best)
     asked = []
@@ -139,7 +161,7 @@ def patient(patience: int, network: Network, losses: list[float], state: Trainin
 @pytest.fixture
 def state(network: Network) -> TrainingState:
     streams = np.random.default_rng(1), np.random.default_rng(2)
-    return TrainingState(network, Optimizer("sgd", network, Hyper()), *streams)
+    return TrainingState(network, Optimizer("sgd", network, Hyperparameters()), *streams)
 
 
 @pytest.mark.parametrize(("patience", "stop"), [(1, 3), (2, 4), (3, None)])
@@ -159,7 +181,9 @@ def test_early_stopping_in_a_run_that_goes_on_counts_the_epochs_before(
     assert asked + patient(2, network, LOSSES[cut:], state, best) == [4]
 
 
-def test_early_stopping_says_its_name_and_says_it_again_at_the_start(network: Network, state: TrainingState) -> None:
+def test_early_stopping_says_its_name_and_says_it_again_at_the_start(
+    network: Network, state: TrainingState
+) -> None:
     best = Best(network.theta, 3, 0.5)
     state.epoch = 4
     for event in (Started(9, 9), BatchDone(2, 1, 5, 9.0), epoch_done(5, 1.0)):
@@ -178,18 +202,40 @@ def clock(*times: float) -> Callable[[], float]:
 def test_the_metrics_log_writes_a_line_an_epoch_with_its_time_and_speed(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     log = MetricsLog(path, clock=clock(100.0, 102.0, 102.5))
-    for event in [Started(2, 1), BatchDone(1, 1, 23, 1.0), epoch_done(1, 0.9), epoch_done(2, 0.5), Stopped("finished")]:
+    for event in [
+        Started(2, 1),
+        BatchDone(1, 1, 23, 1.0),
+        epoch_done(1, 0.9),
+        epoch_done(2, 0.5),
+        Stopped("finished"),
+    ]:
         assert log(event) is None
     common = {"validation_accuracy": 0.75}
     assert [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] == [
         common
-        | {"epoch": 1, "train_loss": 1.9, "validation_loss": 0.9, "lr": 0.05, "seconds": 2.0, "rows_per_second": 12},
+        | {
+            "epoch": 1,
+            "train_loss": 1.9,
+            "validation_loss": 0.9,
+            "lr": 0.05,
+            "seconds": 2.0,
+            "rows_per_second": 12,
+        },
         common
-        | {"epoch": 2, "train_loss": 1.5, "validation_loss": 0.5, "lr": 0.025, "seconds": 0.5, "rows_per_second": 46},
+        | {
+            "epoch": 2,
+            "train_loss": 1.5,
+            "validation_loss": 0.5,
+            "lr": 0.025,
+            "seconds": 0.5,
+            "rows_per_second": 46,
+        },
     ]
 
 
-def test_each_line_of_the_metrics_log_can_be_read_as_soon_as_its_epoch_is_done(tmp_path: Path) -> None:
+def test_each_line_of_the_metrics_log_can_be_read_as_soon_as_its_epoch_is_done(
+    tmp_path: Path,
+) -> None:
     log = MetricsLog(tmp_path / "metrics.jsonl", clock=clock(*range(9)))
     log(Started(6, 1))
     for event in epochs():
@@ -301,7 +347,11 @@ def test_a_run_is_saved_within_an_epoch_after_so_many_seconds() -> None:
     assert world.saved == [(75, "Paused"), (151, "Paused")]
     assert world.show(EPOCH, seconds=10) is None
     assert world.saved[2:] == [(162, "EpochDone")]
-    assert [world.show(BATCH, seconds=25) for _ in range(3)] == [None, None, "pause"]  # counted from the last save
+    assert [world.show(BATCH, seconds=25) for _ in range(3)] == [
+        None,
+        None,
+        "pause",
+    ]  # counted from the last save
 
 
 @pytest.mark.parametrize("cost", [0.001, 0.02, 1.0])
@@ -328,7 +378,10 @@ def test_a_save_that_once_took_long_is_expected_to_take_as_long_again() -> None:
         world.show(EPOCH, seconds=1)
         assert world.saved == [(21, "EpochDone")]
     world.show(EPOCH, seconds=1)
-    assert world.saved == [(21, "EpochDone"), (40, "EpochDone")]  # a twentieth of 40 s is two of 1 s
+    assert world.saved == [
+        (21, "EpochDone"),
+        (40, "EpochDone"),
+    ]  # a twentieth of 40 s is two of 1 s
 
 
 @pytest.mark.parametrize("reason", ["finished", "early stopping", "interrupted", "terminated"])
@@ -359,7 +412,10 @@ def test_drive_prefers_a_reason_to_a_pause_and_shows_the_pause_to_all() -> None:
     assert answers == ["pause", None]
     assert shown == [BatchDone, Paused, Stopped]
     answers.clear()
-    drive(paused(answers), [pausing, asking("interrupted", BatchDone), asking("terminated", BatchDone)])
+    drive(
+        paused(answers),
+        [pausing, asking("interrupted", BatchDone), asking("terminated", BatchDone)],
+    )
     assert answers == ["interrupted"]
 
 
@@ -378,8 +434,12 @@ def test_the_first_signal_becomes_a_reason_to_stop_and_handlers_are_put_back(
         assert signals(BatchDone(1, 1, 5, 0.5)) == reason
         assert drive(a_run([]), [signals]) == Stopped(reason)
         assert signals(BatchDone(1, 2, 5, 0.5)) == reason
-    assert said == ["Stopping after this minibatch, and saving. Press Ctrl-C again to stop at once."]
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+    assert said == [
+        "Stopping after this minibatch, and saving. Press Ctrl-C again to stop at once."
+    ]
+    assert [
+        signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    ] == before
 
 
 def test_without_a_signal_there_is_nothing_to_say_and_handlers_are_put_back() -> None:
@@ -400,7 +460,9 @@ def test_handlers_are_put_back_after_an_error_too() -> None:
 
 
 @pytest.mark.parametrize("second", ["SIGINT", "SIGTERM"])
-def test_the_second_signal_leaves_what_is_going_on_by_the_ways_out_and_the_third_does_not(second: str) -> None:
+def test_the_second_signal_leaves_what_is_going_on_by_the_ways_out_and_the_third_does_not(
+    second: str,
+) -> None:
     program = (
         "import os, signal\n"
         "from mlpcli.training.observers import Signals\n"
@@ -447,5 +509,7 @@ def test_outside_the_main_thread_signals_are_left_alone() -> None:
         "thread.start(); thread.join()\n"
         "print(seen)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
     assert done.stdout == "[True, None]\n"

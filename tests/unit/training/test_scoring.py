@@ -24,7 +24,11 @@ def case(N: int, dtype: type = np.float64) -> Case:
     network = Network(Shape(D, H, K), "tanh", dtype)
     network.theta[:] = stream.normal(size=network.shape.parameters)
     x, labels = stream.normal(size=(N + 5, D)), stream.integers(0, K, N + 5)
-    return network, Scaling(np.full(D, 0.5), np.full(D, 1.5)), Rows(x, labels, stream.permutation(N + 5)[:N])
+    return (
+        network,
+        Scaling(np.full(D, 0.5), np.full(D, 1.5)),
+        Rows(x, labels, stream.permutation(N + 5)[:N]),
+    )
 
 
 @pytest.fixture
@@ -58,12 +62,19 @@ def test_the_scores_are_the_same_bits_for_any_number_of_threads(
             np.testing.assert_array_equal(getattr(scores, name), getattr(alone, name))
 
 
-@pytest.mark.parametrize(("N", "cores"), [(1, 4), (SCORED_TOGETHER, 2), (5 * SCORED_TOGETHER + 13, 3), (1025, 50)])
-def test_each_thread_scores_its_own_part_of_whole_blocks(N: int, cores: int, started: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("N", "cores"), [(1, 4), (SCORED_TOGETHER, 2), (5 * SCORED_TOGETHER + 13, 3), (1025, 50)]
+)
+def test_each_thread_scores_its_own_part_of_whole_blocks(
+    N: int, cores: int, started: list[int]
+) -> None:
     score_all(*case(N), cores)
     assert len(started) == min(cores, -(-N // SCORED_TOGETHER))
     assert sum(started) == N
-    assert all(part % SCORED_TOGETHER == 0 or part % SCORED_TOGETHER == N % SCORED_TOGETHER for part in started)
+    assert all(
+        part % SCORED_TOGETHER == 0 or part % SCORED_TOGETHER == N % SCORED_TOGETHER
+        for part in started
+    )
 
 
 def test_the_scores_of_two_threads_equal_the_reference(started: list[int]) -> None:
@@ -71,21 +82,29 @@ def test_the_scores_of_two_threads_equal_the_reference(started: list[int]) -> No
     scores = score_all(network, scaling, rows, 2)
     x, labels = (rows.x[rows.index] - 0.5) * 1.5, rows.labels[rows.index]
     w = reference.unflat(network.theta, D, H, K)
-    assert scores.loss == pytest.approx(reference.loss(w, "tanh", x, np.ones((len(x), H)), labels), rel=1e-12)
+    assert scores.loss == pytest.approx(
+        reference.loss(w, "tanh", x, np.ones((len(x), H)), labels), rel=1e-12
+    )
     z = np.array([reference.forward(w, "tanh", row, np.ones(H), 0).z for row in x])
     np.testing.assert_array_equal(scores.labels, labels)
     np.testing.assert_array_equal(scores.predicted, z.argmax(axis=1))
-    np.testing.assert_allclose(scores.confidence, np.exp(z).max(axis=1) / np.exp(z).sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(
+        scores.confidence, np.exp(z).max(axis=1) / np.exp(z).sum(axis=1), rtol=1e-12
+    )
     assert len(started) == 2
 
 
-def test_few_rows_are_scored_by_one_thread(started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_rows_are_scored_by_one_thread(
+    started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scorer, "WORTH_SHARING", WORTH_SHARING)
     score_all(*case(5 * SCORED_TOGETHER), 8)
     assert started == [5 * SCORED_TOGETHER]
 
 
-def test_what_fails_in_one_thread_is_raised_and_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_in_one_thread_is_raised_and_leaves_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def failing(self: Scorer, found: Any) -> None:
         raise MemoryError
 
