@@ -8,7 +8,7 @@ import numpy as np
 from mlpcli import config
 from mlpcli.commands import plan as planning
 from mlpcli.commands import train as run
-from tests.conftest import Run
+from tests.support.command import Run
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

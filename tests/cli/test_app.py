@@ -16,7 +16,7 @@ from mlpcli.commands import train as run
 from mlpcli.errors import MlpcliError
 from mlpcli.training.events import EpochDone, Event, StopReason
 from mlpcli.training.observers import Signals
-from tests.conftest import SMALL, Command, Run, write_csv
+from tests.support.command import SMALL, Command, Run, write_csv
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from mlpcli.gradcheck import kernels as gradcheck
 from mlpcli.gradcheck import selftest
 from mlpcli.model import network
 from mlpcli.model.network import ACTIVATIONS
-from tests.conftest import Command, Run
+from tests.support.command import Command, Run
 from tests.support.student_files import FAULTS, PLAIN
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

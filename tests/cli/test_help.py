@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 
 from mlpcli.cli.app import app
-from tests.conftest import Command
+from tests.support.command import Command
 
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 PROMISED = {

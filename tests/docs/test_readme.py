@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from mlpcli import config
 from mlpcli.datasets import cache
 from mlpcli.datasets.table import table
-from tests.conftest import Run, run_command
+from tests.support.command import Run, run_command
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

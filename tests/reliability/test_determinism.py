@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SMALL, Command, Run, write_csv
+from tests.support.command import SMALL, Command, Run, write_csv
 
 
 def model_bytes(command: Command, *words: object) -> bytes:

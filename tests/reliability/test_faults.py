@@ -17,7 +17,7 @@ import pytest
 from mlpcli.storage import checkpoint, modelfile
 from mlpcli.storage import writing as files
 from mlpcli.training import observers
-from tests.conftest import Command, Run, write_csv
+from tests.support.command import Command, Run, write_csv
 
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS]
 WORDS = ("--epochs", "2", "--hidden", "2", "--batch-size", "32", "--quiet")

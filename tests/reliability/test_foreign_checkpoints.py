@@ -15,7 +15,7 @@ from mlpcli.storage import checkpoint
 from mlpcli.storage.checkpoint import Checkpoint
 from mlpcli.storage.reading import read_npz
 from mlpcli.storage.writing import write_npz
-from tests.conftest import SMALL, Command, write_csv
+from tests.support.command import SMALL, Command, write_csv
 from tests.support.corruption import checkpoint_file
 from tests.support.loaders import small_checkpoint
 

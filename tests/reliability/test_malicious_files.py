@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpcli.cli.app import app
-from tests.conftest import SMALL, write_csv
 from tests.support import malicious_files as hostile
+from tests.support.command import SMALL, write_csv
 from tests.support.formats import npz, put
 from tests.support.loaders import LOADERS
 from tests.support.malicious_files import Spoil, measured

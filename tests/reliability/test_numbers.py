@@ -20,7 +20,7 @@ from mlpcli.storage import checkpoint, modelfile
 from mlpcli.storage.reading import read_npz
 from mlpcli.training import loop as training
 from mlpcli.training.events import BatchDone, Event
-from tests.conftest import SMALL, Command
+from tests.support.command import SMALL, Command
 
 K = 5
 

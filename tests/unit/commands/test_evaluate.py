@@ -15,7 +15,7 @@ from mlpcli.model.network import Network
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.storage import modelfile
 from mlpcli.storage.modelfile import Model
-from tests.conftest import SMALL, Command, write_csv
+from tests.support.command import SMALL, Command, write_csv
 
 CLASSES = ("red", "green", "blue")
 

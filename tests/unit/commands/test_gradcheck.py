@@ -17,7 +17,7 @@ from mlpcli.gradcheck.selftest import Trial
 from mlpcli.gradcheck.verdict import truth_of
 from mlpcli.model import network
 from mlpcli.model.network import ACTIVATIONS
-from tests.conftest import write_csv
+from tests.support.command import write_csv
 from tests.support.student_files import MISTAKES, PLAIN
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -16,7 +16,7 @@ from mlpcli.commands.plan import Plan
 from mlpcli.errors import ConfigError, DataError, MlpcliError, ModelError
 from mlpcli.storage import checkpoint
 from mlpcli.training.events import EpochDone, Event, StopReason
-from tests.conftest import Command, write_csv
+from tests.support.command import Command, write_csv
 
 QUICK = ("network.hidden=8", "training.epochs=2")
 

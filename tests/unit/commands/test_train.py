@@ -30,7 +30,7 @@ from mlpcli.storage import checkpoint, modelfile
 from mlpcli.storage.runfolder import FILES
 from mlpcli.training import observers
 from mlpcli.training.events import EpochDone, Event, StopReason
-from tests.conftest import SMALL, Command, Run, write_csv
+from tests.support.command import SMALL, Command, Run, write_csv
 
 KEYS = dict(config.every_key())
 QUICK = ("network.hidden=8", "training.epochs=2")

@@ -31,7 +31,7 @@ from mlpcli.rendering.train import Screen, show_plan, show_result
 from mlpcli.storage import checkpoint
 from mlpcli.storage.modelfile import Model
 from mlpcli.training.events import BatchDone, EpochDone, Paused, Started, Stopped
-from tests.conftest import SMALL, Command, write_csv
+from tests.support.command import SMALL, Command, write_csv
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")

@@ -16,7 +16,7 @@ from mlpcli.errors import ModelError
 from mlpcli.model.network import ACTIVATIONS, Network
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.storage.modelfile import ARRAYS, Model, load, save
-from tests.conftest import SMALL, Command, write_csv
+from tests.support.command import SMALL, Command, write_csv
 
 Arrays = dict[str, Raw]
 D, H, K = 4, 3, 2

@@ -11,7 +11,7 @@ from mlpcli.commands import train as run
 from mlpcli.config import load
 from mlpcli.errors import ModelError, OutputError
 from mlpcli.storage.runfolder import FILES, LOCK, check_place, default_folder, model_path, reserved
-from tests.conftest import SMALL, Command
+from tests.support.command import SMALL, Command
 
 WRITTEN = sorted({*FILES, LOCK})
 SETS = ("network.hidden=4", "training.epochs=1")

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.errors import WorkerError
 from mlpcli.training.forked import ForkedWorkers, even_cuts
-from tests.conftest import children
+from tests.support.processes import children
 
 STEPS, ROWS, K = 30, 5, 3
 SENTENCE = (
-    r"^A worker process ended before its time: was it killed, or the memory used up\? "
+    r"^A worker process ended before its time: was it killed, or was the memory used up\? "
     r"Try again with --threads 1, which trains in one process\.$"
 )
 
