@@ -24,8 +24,8 @@ from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.training.events import BatchDone, EpochDone, Event, Paused, Started, Stopped, StopReason
 from mlpcli.training.loop import Share, TrainStep, new_state, train
 from mlpcli.training.observers import drive
-from tests.conftest import children
 from tests.support import reference
+from tests.support.processes import children
 
 N, D, H, K, B = 23, 7, 11, 3, 5
 BATCHES, LAST = 5, 3  # of five, five, five, five and three rows
