@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from mlpcli.cli.app import app
+from mlpcli.rendering import console
 from tests.support.command import SMALL, Command, Run, run_command
 from tests.support.processes import MNIST
+from tests.support.terminal import Terminal
 
 SETTINGS = (
     "NO_COLOR",
@@ -25,7 +28,7 @@ SETTINGS = (
 
 @pytest.fixture(autouse=True, scope="session")
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all tests of a process, empty at its start; tests of the cache set their own."""
+    """One cache for all tests of a process, empty at first; tests of the cache set their own."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["MLPCLI_CACHE"] = str(folder)
     for name in SETTINGS:
@@ -68,3 +71,16 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> 
     result = CliRunner().invoke(app, ["train", *SMALL, "--quiet", "--out", str(folder)])
     assert result.exit_code == 0
     return folder
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Make a console as on a terminal of so many columns."""
+
+    def make(columns: int = 80) -> Console:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("COLUMNS", str(columns))
+        return console.console()
+
+    return make

@@ -16,31 +16,8 @@ from tests.support.backward_passes import (
     verdict,
     with_mistake,
 )
+from tests.support.mistakes import IDLE, IDS
 
-IDS = {
-    *("missing-activation-derivative", "derivative-of-output", "derivative-of-masked-output"),
-    *(
-        "missing-dropout-mask",
-        "missing-mask-in-W2",
-        "unscaled-mask",
-        "mask-applied-twice",
-        "fresh-mask",
-    ),
-    *("sum-instead-of-mean", "mean-twice", "wrong-sign", "missing-label", "softmax-twice"),
-    *("extra-softmax-jacobian", "squared-error-gradient", "bias-mean"),
-    *("missing-weight-decay", "double-weight-decay", "bias-weight-decay"),
-    *("zero-gradient", "transposed", "one-row-only"),
-}
-IDLE = {
-    "relu": {"derivative-of-output", "derivative-of-masked-output"},
-    "tanh": set(),
-    "logistic": set(),
-    "identity": {
-        "missing-activation-derivative",
-        "derivative-of-output",
-        "derivative-of-masked-output",
-    },
-}
 TIES = [{"extra-softmax-jacobian", "squared-error-gradient"}, {"bias-mean", "mean-twice"}]
 BELOW = {"z": ["W2", "b2", "a", "W1", "b1"], "a": ["W1", "b1"]}  # what is made from an equation
 L2 = 0.01

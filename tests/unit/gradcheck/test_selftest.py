@@ -9,7 +9,7 @@ from mlpcli.gradcheck.mistakes import CATALOGUE
 from mlpcli.gradcheck.selftest import Trial, self_test
 from mlpcli.gradcheck.verdict import Equation, Sample, judge
 from mlpcli.model.network import ACTIVATIONS
-from tests.unit.gradcheck.test_mistakes import IDLE, IDS
+from tests.support.mistakes import IDLE, IDS
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,11 @@
 """What people see of a gradient check: on terminals of 80 and 120 columns, and piece by piece."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
 
 from mlpcli import config
 from mlpcli.commands.gradcheck import Homework, Inspection, inspect_network
@@ -20,9 +18,8 @@ from mlpcli.gradcheck.selftest import Trial
 from mlpcli.gradcheck.verdict import Equation
 from mlpcli.rendering.console import console
 from mlpcli.rendering.gradcheck import covered, show_homework, show_inspection, show_self_test
-from tests.unit.rendering.test_train import COLOUR, lines_of, on_terminal, printed, terminal
+from tests.support.terminal import COLOUR, Terminal, lines_of, on_terminal, printed
 
-__all__ = ["terminal"]  # a fixture
 EXAMPLES = Path(__file__).parents[3] / "examples"
 COVERED = Coverage(
     units=63, dropped=22, live=20, dead=21, at_kink=0, flipped=5, classes=4, all_classes=4
@@ -31,7 +28,6 @@ RIGHT = Equation("z", True, True, False, 1e-16, (0, 1), 28, (7, 4))
 LONG = Diagnosis(
     (), "∂a (3.4) is wrong: " + "so and so, " * 20 + "and so on.", "right: one    looks like: two"
 )
-Terminal = Callable[..., Console]
 
 
 def rows(**changed: Equation) -> tuple[Equation, ...]:

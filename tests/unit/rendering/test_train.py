@@ -1,14 +1,7 @@
 """What people see: on real terminals of 80 and 120 columns, and piece by piece."""
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import subprocess
-import sys
-import termios
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +25,8 @@ from mlpcli.storage import checkpoint
 from mlpcli.storage.modelfile import Model
 from mlpcli.training.events import BatchDone, EpochDone, Paused, Started, Stopped
 from tests.support.command import SMALL, Command, write_csv
+from tests.support.terminal import COLOUR, Terminal, lines_of, on_terminal, printed
 
-CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")
 NAMES = (
     "[bold]",
     "[/x]",
@@ -44,51 +36,6 @@ NAMES = (
     "\N{SNOWMAN}\N{CJK UNIFIED IDEOGRAPH-4E2D}",
     'it\'s, "quoted"',
 )
-
-
-def on_terminal(columns: int, *words: str, cwd: Path, **environment: str) -> tuple[int, str]:
-    """Run the command on a terminal of its own; returns its exit code and all that was sent to the screen."""
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlpcli", *words],
-        stdin=its, stdout=its, stderr=its, cwd=cwd, env=os.environ | {"TERM": "xterm-256color"} | environment,
-    )  # fmt: skip
-    os.close(its)
-    sent = b""
-    try:
-        while block := os.read(ours, 65536):
-            sent += block
-    except OSError:  # how Linux says that the other end has closed
-        pass
-    finally:
-        os.close(ours)
-    return process.wait(timeout=60), sent.decode()
-
-
-def lines_of(sent: str) -> list[str]:
-    """Every line that stood on the screen at some time, without control codes."""
-    return re.split(r"[\r\n]+", CONTROL.sub("", sent))
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Console]:
-    """A console as on a terminal of so many columns."""
-
-    def made(columns: int = 80) -> Console:
-        monkeypatch.setenv("FORCE_COLOR", "1")
-        monkeypatch.setenv("TERM", "xterm-256color")
-        monkeypatch.setenv("COLUMNS", str(columns))
-        return console()
-
-    return made
-
-
-def printed(out: Console, show: Callable[..., None], *arguments: object) -> str:
-    """What the function prints on the console, without control codes."""
-    with out.capture() as captured:
-        show(out, *arguments)
-    return CONTROL.sub("", captured.get())
 
 
 def an_evaluation(
@@ -195,7 +142,7 @@ def test_quiet_on_a_terminal_shows_the_summary_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("classes", "columns"), [(2, 80), (10, 80), (19, 80), (31, 130)])
 def test_a_confusion_matrix_that_fits_is_shown(
-    classes: int, columns: int, terminal: Callable[..., Console]
+    classes: int, columns: int, terminal: Terminal
 ) -> None:
     labels = [k for k in range(classes) for _ in range(k + 1)]
     guesses = [0 if k == 1 else k for k in labels]
@@ -214,7 +161,7 @@ def test_a_confusion_matrix_that_fits_is_shown(
 
 @pytest.mark.parametrize(("classes", "columns"), [(20, 80), (31, 80), (31, 120), (1000, 120)])
 def test_a_confusion_matrix_too_wide_is_left_to_json(
-    classes: int, columns: int, terminal: Callable[..., Console]
+    classes: int, columns: int, terminal: Terminal
 ) -> None:
     labels = list(range(classes))
     text = printed(
@@ -226,7 +173,7 @@ def test_a_confusion_matrix_too_wide_is_left_to_json(
     assert "confusion: a row" not in text
 
 
-def test_counts_in_thousands_keep_apart(terminal: Callable[..., Console]) -> None:
+def test_counts_in_thousands_keep_apart(terminal: Terminal) -> None:
     labels, guesses = [0] * 1234 + [1] * 2345, [1] * 1234 + [1] * 2345
     text = printed(terminal(80), show_evaluation, an_evaluation(labels, guesses, ["0", "1"]))
     assert re.search(r"^0 +· +1,234 *$", text, re.MULTILINE)
@@ -234,7 +181,7 @@ def test_counts_in_thousands_keep_apart(terminal: Callable[..., Console]) -> Non
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
-def test_names_are_shown_as_they_are_or_cut(columns: int, terminal: Callable[..., Console]) -> None:
+def test_names_are_shown_as_they_are_or_cut(columns: int, terminal: Terminal) -> None:
     labels = [*range(len(NAMES))] * 2
     text = printed(terminal(columns), show_evaluation, an_evaluation(labels, labels, NAMES))
     by_class = text[text.index("by class") : text.index("confusion")].splitlines()
@@ -251,7 +198,7 @@ def test_names_are_shown_as_they_are_or_cut(columns: int, terminal: Callable[...
 # The worst mistakes
 
 
-def test_the_worst_mistakes_are_drawn_worst_first(terminal: Callable[..., Console]) -> None:
+def test_the_worst_mistakes_are_drawn_worst_first(terminal: Terminal) -> None:
     labels, guesses = [0, 0, 1, 1], [0, 1, 1, 0]
     text = printed(
         terminal(80), show_evaluation, an_evaluation(labels, guesses, ["no", "yes"], (3, 5))
@@ -270,7 +217,7 @@ def test_nothing_is_drawn_without_mistakes_or_pictures_that_fit(
     guesses: list[int],
     image: tuple[int, int] | None,
     columns: int,
-    terminal: Callable[..., Console],
+    terminal: Terminal,
 ) -> None:
     text = printed(
         terminal(columns), show_evaluation, an_evaluation([0, 1], guesses, ["no", "yes"], image)
@@ -307,14 +254,12 @@ def test_a_half_block_holds_two_pixels_from_black_to_white() -> None:
 # The plan and the epochs
 
 
-def plan_text(terminal: Callable[..., Console], out: Path, *sets: str) -> str:
+def plan_text(terminal: Terminal, out: Path, *sets: str) -> str:
     plan = planning.prepare(config.load(None, {}, list(sets)), out, False, print)
     return printed(terminal(120), show_plan, plan)
 
 
-def test_the_plan_names_every_setting_that_is_on(
-    terminal: Callable[..., Console], tmp_path: Path
-) -> None:
+def test_the_plan_names_every_setting_that_is_on(terminal: Terminal, tmp_path: Path) -> None:
     sets = (
         "network.l2=0.01",
         "network.max_norm=0",
@@ -336,9 +281,7 @@ def test_the_plan_names_every_setting_that_is_on(
     assert "64 features (8 × 8 pixels), 10 classes" in text
 
 
-def test_the_plan_of_a_table_speaks_of_no_pixels(
-    terminal: Callable[..., Console], tmp_path: Path
-) -> None:
+def test_the_plan_of_a_table_speaks_of_no_pixels(terminal: Terminal, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "r.csv", features=1)
     text = plan_text(
         terminal,
@@ -374,7 +317,7 @@ def epoch_done(epoch: int, loss: float) -> EpochDone:
 
 
 def test_a_long_run_shows_some_twenty_epochs_and_marks_the_best(
-    terminal: Callable[..., Console],
+    terminal: Terminal,
 ) -> None:
     def train(out: Console) -> None:
         with Screen(out) as screen:
@@ -423,9 +366,7 @@ def test_a_run_that_ends_between_two_lines_shows_its_last_epoch(
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["epoch", "1", "7"]
 
 
-def test_a_stopped_run_is_told_how_to_go_on(
-    tmp_path: Path, terminal: Callable[..., Console]
-) -> None:
+def test_a_stopped_run_is_told_how_to_go_on(tmp_path: Path, terminal: Terminal) -> None:
     plan = planning.prepare(
         config.load(None, {}, ["network.hidden=4"]), tmp_path / "a run", False, print
     )
