@@ -14,20 +14,17 @@ from mlpcli.gradcheck.derivation import Pass
 from mlpcli.gradcheck.derivation import backward as derived
 from mlpcli.gradcheck.diagnosis import UPSTREAM, Diagnosis
 from mlpcli.gradcheck.verdict import QUIET, TOLERANCE, Equation, Sample, judge, truth_of
+from mlpcli.model.buffers import Gradient, Workspace, gradient, workspace
 from mlpcli.model.network import (
-    Gradient,
     Network,
-    Workspace,
     add_weight_decay,
     backward,
     first_layer_gradient,
     forward,
-    gradient,
     hidden_gradient,
     logits_gradient,
     mean_loss,
     second_layer_gradient,
-    workspace,
 )
 
 TINY = 1e-30  # above 0 in either precision

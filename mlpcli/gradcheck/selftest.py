@@ -10,7 +10,7 @@ from mlpcli.gradcheck.complex_step import EQUATIONS, Case
 from mlpcli.gradcheck.derivation import Mistake, Pass, backward
 from mlpcli.gradcheck.mistakes import CATALOGUE
 from mlpcli.gradcheck.verdict import TOLERANCE, Sample, judge, truth_of
-from mlpcli.model.network import ACTIVATIONS
+from mlpcli.model.activations import ACTIVATIONS
 
 Judged = tuple[Case, dict[str, np.ndarray]]
 

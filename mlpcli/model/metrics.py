@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.arrays import Floats, Labels
-from mlpcli.model.network import AllReduce, Network, Workspace, forward, loss_by_row, no_reduce
+from mlpcli.model.buffers import Workspace
+from mlpcli.model.network import AllReduce, Network, forward, loss_by_row, no_reduce
 
 Z95 = 1.959963984540054  # the standard normal's 97.5 % point
 

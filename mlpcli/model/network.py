@@ -17,62 +17,18 @@ Weight decay adds λ/2 (‖W1‖² + ‖W2‖²) to what is differentiated, neve
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mlpcli.arrays import ALL, Floats, Index, Labels, Shape, chunks, shared_zeros
+from mlpcli.arrays import ALL, Floats, Labels, Shape, chunks, shared_zeros
+from mlpcli.model.activations import ACTIVATIONS
+from mlpcli.model.buffers import Gradient, Workspace
+from mlpcli.model.parameters import PIECE, views
 
 Mask: TypeAlias = Floats | float  # r: (B,H), or 1.0 where nothing is dropped
 AllReduce: TypeAlias = Callable[[Floats], None]
-PIECE = 32_768  # numbers handled at a time where a sweep over all weights should stay in cache
-
-
-class Activation(NamedTuple):
-    """φ writes s = φ(a) into its second argument; slope writes φ′(a), as a function of s."""
-
-    phi: Callable[[Floats, Floats], object]
-    slope: Callable[[Floats, Floats], object]
-
-
-def _relu(a: Floats, s: Floats) -> None:
-    np.maximum(
-        a, np.zeros(a.shape[1], a.dtype), out=s
-    )  # with the number 0 it takes three times as long
-
-
-def _logistic(a: Floats, s: Floats) -> None:
-    np.multiply(a, 0.5, out=s)  # 1 / (1 + exp(−a)) = (1 + tanh(a/2)) / 2, which cannot overflow
-    np.tanh(s, out=s)
-    s += 1
-    s *= 0.5
-
-
-def _tanh_slope(s: Floats, out: Floats) -> None:
-    np.multiply(s, s, out=out)
-    np.subtract(1, out, out=out)
-
-
-def _logistic_slope(s: Floats, out: Floats) -> None:
-    np.subtract(1, s, out=out)
-    out *= s
-
-
-ACTIVATIONS = {
-    "relu": Activation(_relu, lambda s, out: np.greater(s, 0, out=out)),
-    "tanh": Activation(lambda a, s: np.tanh(a, out=s), _tanh_slope),
-    "logistic": Activation(_logistic, _logistic_slope),
-    "identity": Activation(lambda a, s: np.copyto(s, a), lambda s, out: out.fill(1)),
-}
-
-
-def views(flat: Floats, shape: Shape) -> tuple[Floats, Floats, Floats, Floats]:
-    """The W1 (D,H), W2 (H,K), b1 (H) and b2 (K) parts of one flat vector, as views."""
-    D, H, K = shape
-    W1, W2, b1, b2 = np.split(flat, np.cumsum([D * H, H * K, H]))
-    return W1.reshape(D, H), W2.reshape(H, K), b1, b2
 
 
 class Network:
@@ -91,74 +47,6 @@ class Network:
         """A copy's views are of its own theta: copied one by one, they would be views no more."""
         self.shape, self.activation, self.theta = state
         self.W1, self.W2, self.b1, self.b2 = views(self.theta, self.shape)
-
-
-@dataclass
-class Workspace:
-    """The buffers of a forward pass over at most B rows, made once and written in place."""
-
-    x: Floats  # (B,D) the minibatch
-    a: Floats  # (B,H) pre-activation
-    s: Floats  # (B,H) φ(a)
-    h: Floats  # (B,H) φ(a) ⊙ r
-    z: Floats  # (B,K) logits
-    p: Floats  # (B,K) softmax(z)
-    top: Floats  # (B,1) each row's largest logit
-    total: Floats  # (B,1) each row's Σ exp(z − top)
-    rows: Index  # (B) 0, 1, …, B − 1
-
-    def first(self, n: int) -> "Workspace":
-        """The same buffers, cut to their first n rows; views, nothing is copied."""
-        return Workspace(**{name: buffer[:n] for name, buffer in vars(self).items()})
-
-
-@dataclass
-class Gradient:
-    """The buffers of a backward pass: one flat vector, its views by name, and ∂z, φ′(a) and ∂a."""
-
-    dz: Floats  # (B,K)
-    slope: Floats  # (B,H) φ′(a)
-    da: Floats  # (B,H)
-    flat: Floats  # as long as theta, in its order
-    dW1: Floats  # (D,H)
-    dW2: Floats  # (H,K)
-    db1: Floats  # (H)
-    db2: Floats  # (K)
-    scratch: Floats  # (PIECE)
-
-    def first(self, n: int) -> "Gradient":
-        """The same buffers, with ∂z, φ′(a) and ∂a cut to their first n rows; nothing is copied."""
-        return replace(self, dz=self.dz[:n], slope=self.slope[:n], da=self.da[:n])
-
-
-def workspace(shape: Shape, B: int, dtype: DTypeLike = np.float32) -> Workspace:
-    """Buffers for a forward pass over at most B rows."""
-    D, H, K = shape
-    x, a, s, h, z, p, top, total = (
-        np.empty((B, width), dtype) for width in (D, H, H, H, K, K, 1, 1)
-    )
-    return Workspace(x, a, s, h, z, p, top, total, np.arange(B))
-
-
-def gradient(shape: Shape, B: int, dtype: DTypeLike = np.float32) -> Gradient:
-    """Buffers for a backward pass over at most B rows."""
-    dz, slope, da = (np.empty((B, width), dtype) for width in (shape.K, shape.H, shape.H))
-    flat = np.zeros(shape.parameters, dtype)
-    dW1, dW2, db1, db2 = views(flat, shape)
-    return Gradient(dz, slope, da, flat, dW1, dW2, db1, db2, np.empty(PIECE, dtype))
-
-
-def initialise(network: Network, rng: np.random.Generator) -> None:
-    """Draw W1 and W2 uniformly, with zero biases.
-
-    W1 by He et al. 2015 for ReLU (limit √(6/D)); everything else by Glorot and Bengio 2010
-    (limit √(6/(fan in + fan out))). Drawn in float64, so that every dtype starts alike.
-    """
-    D, H, K = network.shape
-    fan = D if network.activation == "relu" else D + H
-    network.W1[...] = rng.uniform(-1, 1, (D, H)) * np.sqrt(6 / fan)
-    network.W2[...] = rng.uniform(-1, 1, (H, K)) * np.sqrt(6 / (H + K))
-    network.b1[...] = network.b2[...] = 0
 
 
 def no_reduce(z: Floats) -> None:
@@ -258,3 +146,16 @@ def backward(
     first_layer_gradient(x, grad, active_columns)
     if l2:
         add_weight_decay(network, l2, grad)
+
+
+def initialise(network: Network, rng: np.random.Generator) -> None:
+    """Draw W1 and W2 uniformly, with zero biases.
+
+    W1 by He et al. 2015 for ReLU (limit √(6/D)); everything else by Glorot and Bengio 2010
+    (limit √(6/(fan in + fan out))). Drawn in float64, so that every dtype starts alike.
+    """
+    D, H, K = network.shape
+    fan = D if network.activation == "relu" else D + H
+    network.W1[...] = rng.uniform(-1, 1, (D, H)) * np.sqrt(6 / fan)
+    network.W2[...] = rng.uniform(-1, 1, (H, K)) * np.sqrt(6 / (H + K))
+    network.b1[...] = network.b2[...] = 0

@@ -13,7 +13,8 @@ from typing import TypeAlias
 import numpy as np
 
 from mlpcli.arrays import Floats, chunks, shared_zeros
-from mlpcli.model.network import PIECE, Network
+from mlpcli.model.network import Network
+from mlpcli.model.parameters import PIECE
 
 
 @dataclass(frozen=True)
@@ -113,28 +114,3 @@ def limit_norms(W1: Floats, most: float) -> None:
     norms = np.sqrt(np.einsum("dh,dh->h", W1, W1))
     if norms.max() > most:
         W1 *= np.minimum(1, most / np.maximum(norms, most))
-
-
-def constant(progress: float) -> float:
-    """The learning rate stays as it is."""
-    return 1.0
-
-
-def linear(progress: float) -> float:
-    """The learning rate falls on a straight line, to reach 0 when the last step is done."""
-    return 1 - progress
-
-
-def cosine(progress: float) -> float:
-    """The learning rate falls along half a cosine, to reach 0 at the end (Loshchilov and Hutter 2017)."""
-    return (1 + math.cos(math.pi * progress)) / 2
-
-
-SCHEDULES = {"constant": constant, "linear": linear, "cosine": cosine}
-
-
-def rate(schedule: str, step: int, steps: int, warmup: int) -> float:
-    """The factor on lr at `step` of `steps`, both counted from 0: a linear rise over `warmup`, then the schedule."""
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return SCHEDULES[schedule]((step - warmup) / max(1, steps - warmup))

@@ -7,8 +7,9 @@ from typing import Self
 import numpy as np
 
 from mlpcli.arrays import Floats, Index, Shape
-from mlpcli.model.network import Network, views
+from mlpcli.model.network import Network
 from mlpcli.model.optimizers import Optimizer
+from mlpcli.model.parameters import views
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import numpy as np
 
 from mlpcli.arrays import Raw, Shape
 from mlpcli.errors import DataError, ModelError
-from mlpcli.model.network import ACTIVATIONS, Network
+from mlpcli.model.activations import ACTIVATIONS
+from mlpcli.model.network import Network
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.storage.reading import check_seal, read_npz
 from mlpcli.storage.writing import write_npz

@@ -13,8 +13,8 @@ import pytest
 from mlpcli.arrays import ALL
 from mlpcli.gradcheck import kernels as gradcheck
 from mlpcli.gradcheck import selftest
-from mlpcli.model import network
-from mlpcli.model.network import ACTIVATIONS
+from mlpcli.model import buffers, network
+from mlpcli.model.activations import ACTIVATIONS
 from tests.support.command import Command, Run
 from tests.support.student_files import FAULTS, PLAIN
 
@@ -81,7 +81,7 @@ def test_the_shipped_configurations_pass(command: Command, mnist: Path) -> None:
 
 
 def test_a_wrong_gradient_ends_with_1(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(x: Any, grad: network.Gradient, used: slice = ALL) -> None:
+    def wrong(x: Any, grad: buffers.Gradient, used: slice = ALL) -> None:
         np.matmul(x.T, grad.da, out=grad.dW1)
         np.mean(grad.da, axis=0, out=grad.db1)
 

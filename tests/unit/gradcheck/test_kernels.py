@@ -13,7 +13,7 @@ from mlpcli.gradcheck.cases import small_case
 from mlpcli.gradcheck.complex_step import EQUATIONS, Case
 from mlpcli.gradcheck.kernels import Check, check_along, check_network
 from mlpcli.gradcheck.verdict import TOLERANCE
-from mlpcli.model import network
+from mlpcli.model import buffers, network
 from tests.support.backward_passes import ACTIVATIONS
 
 activations = pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -127,7 +127,7 @@ def plus(name: str, error: float = 1e-3) -> Kernel:
 
     def wrong(*arguments: Any) -> None:
         kernel(*arguments)
-        grad = next(argument for argument in arguments if isinstance(argument, network.Gradient))
+        grad = next(argument for argument in arguments if isinstance(argument, buffers.Gradient))
         getattr(grad, name)[...] += error * (1 + np.arange(getattr(grad, name).shape[-1]))
 
     wrong.__name__ = kernel.__name__
@@ -187,12 +187,12 @@ def test_a_wrong_kernel_is_given_its_mistakes_name(
     assert said(done)[0] == (id,)
 
 
-def decayed_twice(net: network.Network, l2: float, grad: network.Gradient) -> None:
+def decayed_twice(net: network.Network, l2: float, grad: buffers.Gradient) -> None:
     grad.dW1 += 2 * l2 * net.W1
     grad.dW2 += 2 * l2 * net.W2
 
 
-def decayed_everywhere(net: network.Network, l2: float, grad: network.Gradient) -> None:
+def decayed_everywhere(net: network.Network, l2: float, grad: buffers.Gradient) -> None:
     grad.flat += l2 * net.theta
 
 
@@ -214,10 +214,10 @@ def test_wrong_weight_decay_is_given_its_name(
     assert said(done)[0] == (id,)
 
 
-def forward_with(change: Callable[[network.Network, network.Workspace], None]) -> Kernel:
+def forward_with(change: Callable[[network.Network, buffers.Workspace], None]) -> Kernel:
     """The forward pass on other weights."""
 
-    def forward(net: network.Network, x: Floats, r: Floats, ws: network.Workspace) -> None:
+    def forward(net: network.Network, x: Floats, r: Floats, ws: buffers.Workspace) -> None:
         other = network.Network(net.shape, net.activation, net.theta.dtype)
         other.theta[...] = net.theta
         change(other, ws)
@@ -230,15 +230,15 @@ network_forward = network.forward
 FORWARD_IS_TO_BLAME = "∂z (3.2) is wrong, though its own line is right: the forward pass, or what backward hands to it, is not."
 
 
-def no_b1(net: network.Network, ws: network.Workspace) -> None:
+def no_b1(net: network.Network, ws: buffers.Workspace) -> None:
     net.b1[...] = 0
 
 
-def no_b2(net: network.Network, ws: network.Workspace) -> None:
+def no_b2(net: network.Network, ws: buffers.Workspace) -> None:
     net.b2[...] = 0
 
 
-def another_phi(net: network.Network, ws: network.Workspace) -> None:
+def another_phi(net: network.Network, ws: buffers.Workspace) -> None:
     net.activation = "identity" if net.activation == "relu" else "relu"
 
 
@@ -260,7 +260,7 @@ def test_a_wrong_forward_pass_is_said_to_be_one(
 def test_phi_kept_wrongly_for_the_slope_alone_is_found_where_it_is_used(
     size: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def forward(net: network.Network, x: Floats, r: Floats, ws: network.Workspace) -> None:
+    def forward(net: network.Network, x: Floats, r: Floats, ws: buffers.Workspace) -> None:
         network_forward(net, x, r, ws)
         ws.s *= 0.9
 
@@ -320,7 +320,7 @@ def test_the_rows_and_columns_of_a_large_gradient_are_not_all_listed(
 ) -> None:
     right = network.first_layer_gradient
 
-    def wrong(x: Floats, grad: network.Gradient, used: slice = ALL) -> None:
+    def wrong(x: Floats, grad: buffers.Gradient, used: slice = ALL) -> None:
         right(x, grad, used)
         grad.dW1[:, 3:10] += 1
 

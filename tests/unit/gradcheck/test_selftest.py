@@ -8,7 +8,7 @@ from mlpcli.gradcheck import selftest
 from mlpcli.gradcheck.mistakes import CATALOGUE
 from mlpcli.gradcheck.selftest import Trial, self_test
 from mlpcli.gradcheck.verdict import Equation, Sample, judge
-from mlpcli.model.network import ACTIVATIONS
+from mlpcli.model.activations import ACTIVATIONS
 from tests.support.mistakes import IDLE, IDS
 
 

@@ -5,7 +5,9 @@ import pytest
 
 from mlpcli.gradcheck.cases import network_of, small_case
 from mlpcli.gradcheck.complex_step import Case
-from mlpcli.model.network import ACTIVATIONS, backward, forward, gradient, mean_loss, workspace
+from mlpcli.model.activations import ACTIVATIONS
+from mlpcli.model.buffers import gradient, workspace
+from mlpcli.model.network import backward, forward, mean_loss
 
 torch = pytest.importorskip("torch")
 PHI = {

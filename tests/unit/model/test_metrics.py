@@ -13,8 +13,9 @@ from sklearn.metrics import (
 )
 
 from mlpcli.arrays import Floats, Labels, Shape
+from mlpcli.model.buffers import workspace
 from mlpcli.model.metrics import ByRow, Scores, by_class, score, wilson
-from mlpcli.model.network import Network, workspace
+from mlpcli.model.network import Network
 from tests.support import reference
 
 N, D, H, K = 53, 7, 11, 5

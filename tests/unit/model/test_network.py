@@ -12,23 +12,22 @@ from scipy.optimize import approx_fprime
 from scipy.special import expit, log_softmax
 
 from mlpcli.arrays import Shape
+from mlpcli.model.activations import ACTIVATIONS
+from mlpcli.model.buffers import gradient, workspace
 from mlpcli.model.network import (
-    ACTIVATIONS,
-    PIECE,
     Network,
     add_weight_decay,
     backward,
     first_layer_gradient,
     forward,
-    gradient,
     hidden_gradient,
     initialise,
     logits_gradient,
     loss_by_row,
     mean_loss,
     second_layer_gradient,
-    workspace,
 )
+from mlpcli.model.parameters import PIECE
 from tests.support import reference
 
 B, D, H, K = 5, 7, 11, 3  # pairwise coprime, so that no wrong shape can broadcast

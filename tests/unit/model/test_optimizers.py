@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.arrays import Shape
-from mlpcli.model.network import PIECE, Network
-from mlpcli.model.optimizers import RULES, SCHEDULES, Hyperparameters, Optimizer, limit_norms, rate
+from mlpcli.model.network import Network
+from mlpcli.model.optimizers import RULES, Hyperparameters, Optimizer, limit_norms
+from mlpcli.model.parameters import PIECE
+from mlpcli.model.schedules import SCHEDULES, rate
 from tests.support import reference
 
 SMALL, LARGE = Shape(7, 11, 3), Shape(301, 211, 3)  # LARGE has more parameters than one piece holds
