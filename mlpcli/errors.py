@@ -1,10 +1,35 @@
-"""What can go wrong, said in sentences; each kind knows the exit code it ends the command with."""
+"""The errors of mlpcli, each a sentence for a person, and the exit codes of the command."""
+
+from pathlib import Path
+
+# Exit codes: 0 is success, 1 a result that is not good enough (a wrong gradient, a low accuracy).
+UNUSABLE = 2  # a flag, a setting, a data set or a file is not usable
+DIVERGED = 3
+INTERRUPTED = 130  # by Ctrl-C, as a shell reports SIGINT
+BROKEN_PIPE = 141  # as a shell reports SIGPIPE
+TERMINATED = 143  # as a shell reports SIGTERM
 
 
 class MlpcliError(Exception):
-    """A whole sentence for a person: what is wrong, where, and what to do about it."""
+    """A sentence for a person: what is wrong, where, and what to do about it."""
 
-    exit_code = 2
+    exit_code = UNUSABLE
+
+
+class UnreadableFileError(MlpcliError):
+    """A file is not what its reader needs; the caller, who knows what it is for, says so.
+
+    `problem` is a clause without a full stop, as "is not a whole .npz file"; `advice` a sentence.
+    """
+
+    def __init__(self, path: Path, problem: str, advice: str = "") -> None:
+        super().__init__(path, problem, advice)
+        self.path = path
+        self.problem = problem
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}. {self.advice}".rstrip()
 
 
 class ConfigError(MlpcliError):
@@ -24,14 +49,14 @@ class OutputError(MlpcliError):
 
 
 class DivergedError(MlpcliError):
-    """Training left the finite numbers, or the loss grew beyond all use."""
+    """Training left the finite numbers, or its loss grew beyond all use."""
 
-    exit_code = 3
+    exit_code = DIVERGED
 
 
 class CheckError(MlpcliError):
-    """A gradient could not be checked: the file cannot be run, or the check would prove nothing."""
+    """A gradient cannot be checked: the file cannot be run, or the check would prove nothing."""
 
 
 class WorkerError(MlpcliError):
-    """A process that trains some of the hidden units has ended before its time."""
+    """A process that trains some of the hidden units ended before its time."""
