@@ -17,94 +17,107 @@ Z95 = 1.959963984540054  # the standard normal's 97.5 % point
 
 @dataclass(frozen=True)
 class Scores:
-    """What a network made of N rows: its mean loss and, row by row, label, guess and confidence."""
+    """The mean loss over N rows, and each row's label, prediction and confidence, all (N)."""
 
     loss: float
     labels: Labels
     predicted: Labels
-    confidence: Floats
+    confidence: Floats  # the predicted class's probability
     K: int
 
     @property
-    def rows(self) -> int:
+    def n_rows(self) -> int:
         """N, the number of rows scored."""
         return len(self.labels)
 
     @property
     def correct(self) -> int:
-        """How many rows were given their own label."""
+        """The number of rows whose prediction is their label."""
         return int(np.count_nonzero(self.labels == self.predicted))
 
     @property
     def accuracy(self) -> float:
-        """The share of rows given their own label."""
-        return self.correct / self.rows
+        """The share of rows whose prediction is their label, from 0 to 1."""
+        return self.correct / self.n_rows
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the accuracy."""
-        return wilson(self.correct, self.rows)
+        """The ends of the accuracy's 95 % interval."""
+        return wilson_interval(self.correct, self.n_rows)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """Counts (K,K): row the label, column the guess."""
-        pairs = np.bincount(self.labels * self.K + self.predicted, minlength=self.K**2)
-        return pairs.reshape(self.K, self.K).astype(np.int64)
+        """The confusion matrix (K,K): a row for each label, a column for each prediction."""
+        cells = self.labels * self.K + self.predicted
+        counts = np.bincount(cells, minlength=self.K**2)
+        return counts.reshape(self.K, self.K).astype(np.int64)
 
     def worst(self, count: int) -> Labels:
-        """The places of the `count` wrong guesses that were made with most confidence, worst first."""
+        """The indices of at most `count` wrong predictions, the most confident first."""
         wrong = np.flatnonzero(self.labels != self.predicted)
-        return wrong[np.argsort(-self.confidence[wrong], kind="stable")][:count]
+        by_confidence = np.argsort(-self.confidence[wrong], kind="stable")
+        return wrong[by_confidence][:count]
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """One class: rows that have its label, and precision, recall and F1 (0 where undefined)."""
+    """The rows with a class's label, and its precision, recall and F1, each 0 where undefined."""
 
-    rows: int
+    n_rows: int
     precision: float
     recall: float
     f1: float
 
 
 def by_class(confusion: NDArray[np.int64]) -> list[ClassScores]:
-    """Precision, recall and F1 of each class, from the counts (K,K)."""
-    scores = []
-    for k, hits in enumerate(map(int, confusion.diagonal())):
-        actual, guessed = int(confusion[k].sum()), int(confusion[:, k].sum())
-        f1 = 2 * hits / (actual + guessed) if actual + guessed else 0.0
-        scores.append(
-            ClassScores(
-                actual, hits / guessed if guessed else 0.0, hits / actual if actual else 0.0, f1
-            )
-        )
-    return scores
+    """The scores of each class, from the confusion matrix (K,K)."""
+    correct = confusion.diagonal()
+    labelled = confusion.sum(axis=1)
+    predicted = confusion.sum(axis=0)
+    counts = zip(correct.tolist(), labelled.tolist(), predicted.tolist(), strict=True)
+    return [_class_scores(*of_class) for of_class in counts]
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a proportion (Wilson 1927)."""
-    p, zz = successes / n, Z95**2
+def _class_scores(correct: int, labelled: int, predicted: int) -> ClassScores:
+    return ClassScores(
+        n_rows=labelled,
+        precision=_ratio(correct, predicted),
+        recall=_ratio(correct, labelled),
+        f1=_ratio(2 * correct, labelled + predicted),
+    )
+
+
+def _ratio(count: int, total: int) -> float:
+    """The share that `count` is of `total`, 0 if there is nothing to share."""
+    if total == 0:
+        return 0.0
+    return count / total
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """The ends of the 95 % interval of a proportion, by its score (Wilson 1927); n is at least 1."""
+    p = successes / n
+    zz = Z95**2
     centre = (p + zz / (2 * n)) / (1 + zz / n)
     half = Z95 / (1 + zz / n) * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
 class ByRow(NamedTuple):
-    """What a network made of N rows, one by one: each row's loss, the guess, and the confidence in it."""
+    """Each row's loss, predicted class and that class's probability, all (N)."""
 
     losses: Floats
     predicted: Labels
     confidence: Floats
 
-    def part(self, rows: slice) -> "ByRow":
-        """The same for some of the rows; views, nothing is copied."""
+    def view(self, rows: slice) -> "ByRow":
+        """The same of some rows, as views that can be written to."""
         return ByRow(self.losses[rows], self.predicted[rows], self.confidence[rows])
 
     def scores(self, labels: Labels, K: int) -> Scores:
-        """The scores of these rows, whose labels (N) are given."""
-        return Scores(
-            float(self.losses.mean(dtype=np.float64)), labels, self.predicted, self.confidence, K
-        )
+        """The scores of these rows, given their labels (N)."""
+        loss = float(self.losses.mean(dtype=np.float64))
+        return Scores(loss, labels, self.predicted, self.confidence, K)
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -112,18 +125,22 @@ def score(
     network: Network,
     batches: Iterable[tuple[Floats, Labels]],
     ws: Workspace,
-    found: ByRow,
+    by_row: ByRow,
     allreduce: AllReduce = no_reduce,
 ) -> None:
-    """Score every row of the batches, x (n,D) and labels (n) with n at most ws's B, dropout off, into `found`.
+    """Write the loss, prediction and confidence of every row of the batches into `by_row`.
 
-    Where weights are so large that a row's loss is not finite, the mean loss says so. add_up as in forward.
+    A batch is x (n,D) and labels (n), where n is at most the workspace's B. Nothing is dropped.
+    Where the weights are so large that a loss overflows, the loss written is not finite.
+    `allreduce` is as in `forward`.
     """
     done = 0
     for x, labels in batches:
-        cut, here = ws.first(len(x)), found.part(slice(done, done + len(x)))
-        forward(network, x, 1.0, cut, allreduce=allreduce)
-        here.losses[:] = loss_by_row(labels, cut)
-        cut.z.argmax(axis=1, out=here.predicted)
-        cut.p.max(axis=1, out=here.confidence)
-        done += len(x)
+        n = len(x)
+        here = ws.first(n)
+        scored = by_row.view(slice(done, done + n))
+        forward(network, x, 1.0, here, allreduce=allreduce)
+        scored.losses[:] = loss_by_row(labels, here)
+        here.z.argmax(axis=1, out=scored.predicted)
+        here.p.max(axis=1, out=scored.confidence)
+        done += n

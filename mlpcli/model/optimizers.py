@@ -1,8 +1,8 @@
 """Stochastic gradient descent, momentum and Adam on one flat parameter vector, in place.
 
-Every rule works on a cache-sized piece at a time and may use up the gradient it is given.
-Weight decay here is the decoupled kind (Loshchilov and Hutter 2019): θ shrinks by lr · decay
-of itself at each step, beside the gradient and whatever the rule makes of it.
+Each rule works on a piece of the vector that fits the cache, and overwrites the gradient.
+Weight decay here is decoupled (Loshchilov and Hutter 2019): at each step the weights shrink
+by lr · decay of themselves, whatever the rule does with the gradient.
 """
 
 import math
@@ -19,15 +19,16 @@ from mlpcli.model.parameters import PIECE
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """The constants of the rules, in their authors' letters."""
+    """The constants of the rules, in their authors' letters; config.py has the default values."""
 
-    momentum: float = 0.9
-    nesterov: bool = True
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    momentum: float  # μ
+    nesterov: bool
+    beta1: float
+    beta2: float
+    epsilon: float
 
 
+# theta, gradient, slots, lr, the number of this step from 1, constants
 Rule: TypeAlias = Callable[[Floats, Floats, list[Floats], float, int, Hyperparameters], None]
 
 
@@ -42,7 +43,10 @@ def sgd(
 def momentum(
     theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyperparameters
 ) -> None:
-    """V ← μ v − lr g; θ ← θ + v, or θ + μ v − lr g after Nesterov (Sutskever et al. 2013); the slot holds μ v."""
+    """v ← μ v − lr g, then θ ← θ + v, or θ ← θ + μ v − lr g with Nesterov's look-ahead.
+
+    After Sutskever et al. 2013. The slot holds μ v between steps.
+    """
     (m,) = slots
     g *= lr
     m -= g  # v
@@ -57,9 +61,10 @@ def momentum(
 def adam(
     theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyperparameters
 ) -> None:
-    """θ ← θ − lr m̂ / (√v̂ + ε), with m̂ and v̂ the corrected means of g and g² (Kingma and Ba 2015).
+    """θ ← θ − lr m̂ / (√v̂ + ε), where m̂ and v̂ are the bias-corrected means of g and g².
 
-    The slots hold the sums M = Σ β1ⁱ g and V = Σ β2ⁱ g² over the steps i ago, so that each costs one pass less:
+    After Kingma and Ba 2015. The slots hold the sums M = Σ β1ⁱ g and V = Σ β2ⁱ g², over the steps
+    i steps ago, which costs one pass less for each than the means would:
     m̂ = M / (1 + β1 + … + β1ᵗ⁻¹), and v̂ likewise.
     """
     M, V = slots
@@ -76,37 +81,40 @@ def adam(
     theta -= g
 
 
+# Each rule, and the number of its slots: vectors as long as theta that it keeps between steps.
 RULES: dict[str, tuple[Rule, int]] = {"sgd": (sgd, 0), "momentum": (momentum, 1), "adam": (adam, 2)}
 
 
 class Optimizer:
-    """One rule, its moment vectors (each as long as theta) and the number of steps taken."""
+    """A rule, its slots (zero at first) and the number of steps taken."""
 
     def __init__(
         self, name: str, network: Network, hyper: Hyperparameters, weight_decay: float = 0.0
     ) -> None:
+        theta = network.theta
         self.name = name
-        self.rule, count = RULES[name]
+        self.rule, n_slots = RULES[name]
         self.hyper = hyper
         self.weight_decay = weight_decay
-        self.slots = [shared_zeros(len(network.theta), network.theta.dtype) for _ in range(count)]
-        self.pieces = chunks(len(network.theta), PIECE)
+        self.slots = [shared_zeros(len(theta), theta.dtype) for _ in range(n_slots)]
+        self.pieces = chunks(len(theta), PIECE)
         self.steps = 0
 
-    def resting_for(self, network: Network) -> "Optimizer":
-        """The same rule for another network, its moments at zero, as many steps taken."""
+    def for_network(self, network: Network) -> "Optimizer":
+        """The same rule for another network: as many steps taken, with slots of zeros."""
         other = Optimizer(self.name, network, self.hyper, self.weight_decay)
         other.steps = self.steps
         return other
 
     def step(self, network: Network, gradient: Floats, lr: float) -> None:
-        """Move theta once, in place; the gradient is used up."""
+        """Move theta once, in place; `gradient`, as long as theta, is overwritten."""
         self.steps += 1
+        theta = network.theta
         if self.weight_decay:
-            network.theta[: network.shape.weights] *= 1 - lr * self.weight_decay
+            theta[: network.shape.weights] *= 1 - lr * self.weight_decay
         for piece in self.pieces:
             slots = [slot[piece] for slot in self.slots]
-            self.rule(network.theta[piece], gradient[piece], slots, lr, self.steps, self.hyper)
+            self.rule(theta[piece], gradient[piece], slots, lr, self.steps, self.hyper)
 
 
 def limit_norms(W1: Floats, most: float) -> None:

@@ -14,7 +14,7 @@ from sklearn.metrics import (
 
 from mlpcli.arrays import Floats, Labels, Shape
 from mlpcli.model.buffers import workspace
-from mlpcli.model.metrics import ByRow, Scores, by_class, score, wilson
+from mlpcli.model.metrics import ByRow, Scores, by_class, score, wilson_interval
 from mlpcli.model.network import Network
 from tests.support import reference
 
@@ -65,7 +65,7 @@ def test_loss_guesses_and_confidence_are_those_of_the_reference() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_batches_of_any_size_give_the_same_scores(size: int, dtype: type) -> None:
     whole, parts = scored(N, dtype=dtype), scored(size, dtype=dtype)
-    assert parts.rows == N
+    assert parts.n_rows == N
     assert parts.loss == pytest.approx(whole.loss, rel=10 * float(np.finfo(dtype).eps))
     np.testing.assert_array_equal(parts.labels, whole.labels)
     np.testing.assert_array_equal(parts.predicted, whole.predicted)
@@ -90,7 +90,7 @@ def test_precision_recall_and_f1_equal_scikit_learns() -> None:
         scores.labels, scores.predicted
     )
     got = by_class(scores.confusion)
-    assert [s.rows for s in got] == list(support)
+    assert [s.n_rows for s in got] == list(support)
     assert [s.precision for s in got] == pytest.approx(precision, rel=1e-12)
     assert [s.recall for s in got] == pytest.approx(recall, rel=1e-12)
     assert [s.f1 for s in got] == pytest.approx(f1, rel=1e-12)
@@ -103,7 +103,7 @@ def test_classes_never_seen_or_never_guessed_score_0_as_in_scikit_learn() -> Non
     )  # 2 not seen, 4 not guessed, 3 neither
     scores = Scores(0.0, labels, predicted, np.ones(5), K)
     expected = precision_recall_fscore_support(labels, predicted, labels=range(K), zero_division=0)
-    got = [(s.precision, s.recall, s.f1, s.rows) for s in by_class(scores.confusion)]
+    got = [(s.precision, s.recall, s.f1, s.n_rows) for s in by_class(scores.confusion)]
     np.testing.assert_allclose(np.array(got).T, expected)
     assert scores.confusion.shape == (K, K)
 
@@ -113,14 +113,14 @@ def test_classes_never_seen_or_never_guessed_score_0_as_in_scikit_learn() -> Non
 )
 def test_the_interval_equals_scipys_wilson_interval(successes: int, n: int) -> None:
     expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    assert wilson(successes, n) == pytest.approx(
+    assert wilson_interval(successes, n) == pytest.approx(
         (expected.low, expected.high), rel=1e-12, abs=1e-15
     )
 
 
 def test_the_interval_of_scores_is_that_of_their_accuracy() -> None:
     scores = scored(20)
-    assert scores.interval == wilson(scores.correct, N)
+    assert scores.interval == wilson_interval(scores.correct, N)
     assert scores.interval[0] < scores.accuracy < scores.interval[1]
 
 

@@ -1,5 +1,6 @@
 """The rules, the norm limit and the schedules, against textbook versions and known values."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,15 @@ from mlpcli.model.schedules import SCHEDULES, rate
 from tests.support import reference
 
 SMALL, LARGE = Shape(7, 11, 3), Shape(301, 211, 3)  # LARGE has more parameters than one piece holds
+USUAL = Hyperparameters(momentum=0.9, nesterov=True, beta1=0.9, beta2=0.999, epsilon=1e-8)
 HYPERS = [
-    pytest.param("sgd", Hyperparameters(), id="sgd"),
-    pytest.param("momentum", Hyperparameters(momentum=0.8, nesterov=False), id="momentum"),
-    pytest.param("momentum", Hyperparameters(momentum=0.8, nesterov=True), id="nesterov"),
-    pytest.param("adam", Hyperparameters(beta1=0.7, beta2=0.95, epsilon=1e-3), id="adam"),
-    pytest.param("adam", Hyperparameters(beta1=0.0, beta2=0.0), id="adam without memory"),
+    pytest.param("sgd", USUAL, id="sgd"),
+    pytest.param("momentum", replace(USUAL, momentum=0.8, nesterov=False), id="momentum"),
+    pytest.param("momentum", replace(USUAL, momentum=0.8, nesterov=True), id="nesterov"),
+    pytest.param("adam", replace(USUAL, beta1=0.7, beta2=0.95, epsilon=1e-3), id="adam"),
+    pytest.param("adam", replace(USUAL, beta1=0.0, beta2=0.0), id="adam without memory"),
 ]
+usual_too = pytest.param("adam", USUAL, id="adam as usual")
 
 
 def start(shape: Shape, dtype: type = np.float64) -> Network:
@@ -60,7 +63,7 @@ def test_every_rule_follows_its_textbook_step_by_step(
 
 
 @pytest.mark.parametrize(
-    ("name", "hyper"), [*HYPERS, pytest.param("adam", Hyperparameters(), id="adam as usual")]
+    ("name", "hyper"), [*HYPERS, usual_too]
 )
 @pytest.mark.parametrize("schedule", ["cosine", "jumps"])
 def test_every_rule_still_follows_its_textbook_after_many_steps_at_changing_rates(
@@ -95,7 +98,7 @@ def test_one_of_those_networks_needs_more_than_one_piece() -> None:
 def test_nesterov_is_sutskevers_look_ahead_seen_from_the_place_looked_at() -> None:
     network, mu, lr = start(SMALL), 0.9, 0.1
     curvature = np.linspace(0.1, 3, SMALL.parameters)  # the gradient at θ is curvature · θ
-    optimizer = Optimizer("momentum", network, Hyperparameters(momentum=mu, nesterov=True))
+    optimizer = Optimizer("momentum", network, replace(USUAL, momentum=mu))
     theta, v = network.theta.copy(), np.zeros(SMALL.parameters)
     for _ in range(20):
         optimizer.step(network, curvature * network.theta, lr)
@@ -107,9 +110,9 @@ def test_nesterov_is_sutskevers_look_ahead_seen_from_the_place_looked_at() -> No
 def test_momentum_of_0_is_plain_sgd() -> None:
     networks = [start(SMALL) for _ in range(3)]
     hypers = [
-        Hyperparameters(),
-        Hyperparameters(momentum=0, nesterov=True),
-        Hyperparameters(momentum=0, nesterov=False),
+        USUAL,
+        replace(USUAL, momentum=0, nesterov=True),
+        replace(USUAL, momentum=0, nesterov=False),
     ]
     for name, network, hyper in zip(("sgd", "momentum", "momentum"), networks, hypers, strict=True):
         optimizer, stream = Optimizer(name, network, hyper), np.random.default_rng(2)
@@ -127,7 +130,7 @@ def test_adams_first_step_is_lr_in_the_direction_of_the_sign(size: float) -> Non
         size * np.random.default_rng(3).choice([-1.0, 1.0], SMALL.parameters),
     )
     sign = np.sign(g)
-    Optimizer("adam", network, Hyperparameters(epsilon=1e-12)).step(network, g, 0.01)
+    Optimizer("adam", network, replace(USUAL, epsilon=1e-12)).step(network, g, 0.01)
     np.testing.assert_allclose(network.theta, before - 0.01 * sign, rtol=1e-8)
 
 
@@ -135,7 +138,7 @@ def test_adams_first_step_is_lr_in_the_direction_of_the_sign(size: float) -> Non
 def test_decoupled_decay_shrinks_weights_by_lr_times_decay_and_no_bias(name: str) -> None:
     network = start(SMALL)
     before = network.theta.copy()
-    Optimizer(name, network, Hyperparameters(), weight_decay=0.5).step(
+    Optimizer(name, network, USUAL, weight_decay=0.5).step(
         network, np.zeros(SMALL.parameters), 0.1
     )
     np.testing.assert_allclose(
@@ -147,7 +150,7 @@ def test_decoupled_decay_shrinks_weights_by_lr_times_decay_and_no_bias(name: str
 @pytest.mark.parametrize("name", list(RULES))
 def test_a_step_moves_theta_and_moments_in_place(name: str) -> None:
     network = start(LARGE, np.float32)
-    optimizer = Optimizer(name, network, Hyperparameters())
+    optimizer = Optimizer(name, network, USUAL)
     held = [network.theta, *optimizer.slots]
     addresses, contents = [array.ctypes.data for array in held], [array.copy() for array in held]
     optimizer.step(network, np.ones(LARGE.parameters, np.float32), 0.1)
