@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from mlpcli.cli.app import app
 from mlpcli.rendering import console
+from tests.support.cases import MNIST
 from tests.support.command import SMALL, Command, Run, run_command
-from tests.support.processes import MNIST
 from tests.support.terminal import Terminal
 
 SETTINGS = (

@@ -1,6 +1,5 @@
-"""A sealed file that was changed in a bit, or cut short, is never taken for a whole one."""
+"""A sealed file that was changed in a bit, or cut short, is never read as a whole one."""
 
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -12,63 +11,58 @@ from mlpcli.storage import checkpoint, modelfile
 from mlpcli.storage.reading import check_seal, read_npz
 from mlpcli.storage.writing import write_npz
 from tests.support.corruption import (
-    FORMER,
     NEWEST,
-    VICTIMS,
-    Undetected,
+    PREVIOUS,
+    SEALED_FILES,
+    SealedFile,
     changes,
-    checkpoint_file,
     cuts,
-    model_file,
-    second_checkpoint_file,
+    make_checkpoint,
+    make_model,
+    make_two_checkpoints,
     undetected,
 )
 from tests.support.formats import put
 from tests.support.loaders import LOADERS, small_checkpoint
 
-every_victim = pytest.mark.parametrize(("make", "passes"), VICTIMS.values(), ids=VICTIMS)
+every_file = pytest.mark.parametrize("file", SEALED_FILES.values(), ids=SEALED_FILES)
 
 
-@every_victim
-def test_a_changed_bit_or_byte_is_found_wherever_it_is(
-    make: Callable[[Path], Path], passes: Undetected, tmp_path: Path
-) -> None:
-    path = make(tmp_path)
-    assert not undetected(path, changes(path.read_bytes(), 300, seed=0), passes)
+@every_file
+def test_a_changed_bit_or_byte_is_found_wherever_it_is(file: SealedFile, tmp_path: Path) -> None:
+    path = file.make(tmp_path)
+    damaged = changes(path.read_bytes(), 300, seed=0)
+    assert not undetected(path, damaged, file.is_accepted)
 
 
-@every_victim
-def test_a_cut_is_found_wherever_it_is(
-    make: Callable[[Path], Path], passes: Undetected, tmp_path: Path
-) -> None:
-    path = make(tmp_path)
+@every_file
+def test_a_cut_is_found_wherever_it_is(file: SealedFile, tmp_path: Path) -> None:
+    path = file.make(tmp_path)
     every = list(cuts(path.read_bytes()))
     some = [*every[:20], *Random(0).sample(every, 260), *every[-100:]]  # the last are in the seal
-    assert not undetected(path, iter(some), passes)
+    assert not undetected(path, iter(some), file.is_accepted)
 
 
-@every_victim
-def test_a_whole_file_is_not_called_damaged(
-    make: Callable[[Path], Path], passes: Undetected, tmp_path: Path
-) -> None:
-    path = make(tmp_path)
+@every_file
+def test_a_whole_file_is_accepted(file: SealedFile, tmp_path: Path) -> None:
+    path = file.make(tmp_path)
     check_seal(path)
-    assert passes(path)
+    assert file.is_accepted(path)
 
 
-def test_the_newest_checkpoint_is_used_and_the_former_one_where_it_is_damaged(
+def test_the_newest_checkpoint_is_used_and_the_previous_one_where_it_is_damaged(
     tmp_path: Path,
 ) -> None:
-    path = second_checkpoint_file(tmp_path)
+    path = make_two_checkpoints(tmp_path)
     assert checkpoint.load(tmp_path).state.epoch == NEWEST
     put(path, path.read_bytes()[:-1])
-    assert checkpoint.load(tmp_path).state.epoch == FORMER
+    assert checkpoint.load(tmp_path).state.epoch == PREVIOUS
     path.unlink()
-    assert checkpoint.load(tmp_path).state.epoch == FORMER
+    assert checkpoint.load(tmp_path).state.epoch == PREVIOUS
 
 
-def test_two_damaged_checkpoints_are_told_by_the_newest(tmp_path: Path) -> None:
-    path = second_checkpoint_file(tmp_path)
+def test_two_damaged_checkpoints_are_reported_by_the_newest(tmp_path: Path) -> None:
+    path = make_two_checkpoints(tmp_path)
     for name in (checkpoint.NEWEST, checkpoint.BEFORE):
         put(tmp_path / name, b"PK")
     with pytest.raises(ModelError) as caught:
@@ -78,7 +72,7 @@ def test_two_damaged_checkpoints_are_told_by_the_newest(tmp_path: Path) -> None:
 
 
 def test_a_model_says_what_to_do_where_it_was_changed_on_purpose(tmp_path: Path) -> None:
-    path = model_file(tmp_path)
+    path = make_model(tmp_path)
     put(path, path.read_bytes()[:-1] + b"?")
     with pytest.raises(ModelError) as caught:
         modelfile.load(path)
@@ -89,8 +83,8 @@ def test_a_model_says_what_to_do_where_it_was_changed_on_purpose(tmp_path: Path)
     )
 
 
-def test_a_model_by_other_hands_needs_no_seal_but_one_that_it_has_must_hold(tmp_path: Path) -> None:
-    written, foreign = LOADERS["model"].whole(tmp_path)
+def test_a_model_of_another_program_needs_no_seal_but_one_that_it_has_must_hold(tmp_path: Path) -> None:
+    written, foreign = LOADERS["model"].valid(tmp_path)
     path = put(tmp_path / "model.npz", foreign)
     assert modelfile.load(path).classes == modelfile.load(put(tmp_path / "m.npz", written)).classes
     with_seal = foreign[:-2] + b"\x4e\x00" + b"mlpcli sha256 " + b"0" * 64
@@ -102,7 +96,7 @@ def test_a_model_by_other_hands_needs_no_seal_but_one_that_it_has_must_hold(tmp_
 def test_a_checkpoint_with_a_number_that_is_not_finite_is_not_written(
     name: str, tmp_path: Path
 ) -> None:
-    path, bad = checkpoint_file(tmp_path), small_checkpoint()
+    path, bad = make_checkpoint(tmp_path), small_checkpoint()
     before = path.read_bytes()
     vectors = {
         "theta": bad.state.network.theta,
@@ -118,7 +112,7 @@ def test_a_checkpoint_with_a_number_that_is_not_finite_is_not_written(
 def test_a_checkpoint_with_a_number_that_is_not_finite_is_not_read(
     name: str, tmp_path: Path
 ) -> None:
-    path = checkpoint_file(tmp_path)
+    path = make_checkpoint(tmp_path)
     arrays = read_npz(path)
     arrays[name][3] = np.nan
     write_npz(path, arrays)

@@ -16,7 +16,7 @@ from mlpcli.storage.checkpoint import Checkpoint
 from mlpcli.storage.reading import read_npz
 from mlpcli.storage.writing import write_npz
 from tests.support.command import SMALL, Command, write_csv
-from tests.support.corruption import checkpoint_file
+from tests.support.corruption import make_checkpoint
 from tests.support.loaders import small_checkpoint
 
 
@@ -49,7 +49,7 @@ from tests.support.loaders import small_checkpoint
 def test_a_checkpoint_with_a_seal_whose_header_does_not_fit_is_refused(
     changes: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
-    path = checkpoint_file(tmp_path)
+    path = make_checkpoint(tmp_path)
     arrays = read_npz(path)
     header = json.loads(arrays["header"].tobytes()) | changes
     write_npz(path, arrays | {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)})
@@ -66,14 +66,14 @@ def test_a_checkpoint_with_a_seal_whose_header_does_not_fit_is_refused(
 def test_a_checkpoint_with_a_seal_whose_order_is_none_is_refused(
     order: Raw, tmp_path: Path
 ) -> None:
-    path = checkpoint_file(tmp_path)
+    path = make_checkpoint(tmp_path)
     write_npz(path, read_npz(path) | {"order": order})
     with pytest.raises(ModelError, match="order is no order of rows"):
         checkpoint.load(tmp_path)
 
 
 def of_another_network(saved: Checkpoint) -> Checkpoint:
-    return replace(small_checkpoint(), about=saved.about)
+    return replace(small_checkpoint(), record=saved.record)
 
 
 def of_other_rows(saved: Checkpoint) -> Checkpoint:

@@ -1,4 +1,7 @@
-"""Every loader, some thousand damaged inputs and what a fuzzer once found; and that the fuzzer finds what it is for."""
+"""Every loader with two thousand damaged inputs and all that the fuzzer found before.
+
+The last tests are of the fuzzer itself: it must find what it is for.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -18,15 +21,15 @@ INPUTS = 2_000
 def test_whatever_a_file_holds_it_is_read_or_refused_in_a_sentence(name: str) -> None:
     campaign = in_child(name, INPUTS // len(LOADERS), seed=1)
     assert not list(campaign.found.values())
-    assert campaign.inputs > INPUTS // len(LOADERS)
+    assert campaign.n_inputs > INPUTS // len(LOADERS)
     assert any(form.startswith("read: ") for form in campaign.forms)
 
 
-def test_what_was_kept_belongs_to_a_loader() -> None:
+def test_each_kept_input_belongs_to_a_loader() -> None:
     assert {path.name.split("-")[0] for path in SEEDS.iterdir()} <= LOADERS.keys()
 
 
-def fail(folder: Path, content: bytes) -> None:
+def raise_key_error(folder: Path, content: bytes) -> None:
     raise KeyError("a traceback")
 
 
@@ -39,31 +42,31 @@ def hang(folder: Path, content: bytes) -> None:
         pass
 
 
-def gorge(folder: Path, content: bytes) -> None:
+def take_memory(folder: Path, content: bytes) -> None:
     bytearray(2 * fuzz.MEMORY)
 
 
-def say_nothing(folder: Path, content: bytes) -> None:
+def name_no_file(folder: Path, content: bytes) -> None:
     raise DataError("It is bad.")
 
 
 @pytest.mark.parametrize(
-    ("read", "said"),
+    ("read", "message"),
     [
-        (fail, "KeyError: 'a traceback'"),
+        (raise_key_error, "KeyError: 'a traceback'"),
         (warn, "RuntimeWarning: something is odd"),
         (hang, "TooSlow: over 0.05 s"),
         pytest.param(
-            gorge,
+            take_memory,
             "MemoryError: ",
             marks=pytest.mark.skipif(not fuzz.LINUX, reason="memory has no limit"),
         ),
-        (say_nothing, "It is bad."),
+        (name_no_file, "It is bad."),
     ],
 )
 def test_what_a_loader_must_not_do_is_found_and_kept(
     read: Callable[[Path, bytes], None],
-    said: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -72,15 +75,15 @@ def test_what_a_loader_must_not_do_is_found_and_kept(
     monkeypatch.setattr(fuzz, "SECONDS", 0.05)
     monkeypatch.setattr(fuzz, "SEEDS", tmp_path)
     found = in_child("bad", 0, seed=0).found
-    assert found == {b"input": said}
+    assert found == {b"input": message}
     keep("bad", found)
     (path,) = tmp_path.iterdir()
     assert path.read_bytes() == b"input"
-    assert capsys.readouterr().out == f"{path}: {said}\n"
+    assert capsys.readouterr().out == f"{path}: {message}\n"
     assert fuzz.kept_inputs("bad") == [b"input"]
 
 
-def test_an_input_that_is_answered_in_new_words_is_changed_further(
+def test_an_input_that_is_answered_in_new_words_is_mutated_further(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def read(folder: Path, content: bytes) -> None:
@@ -91,7 +94,7 @@ def test_an_input_that_is_answered_in_new_words_is_changed_further(
 
     loader = Loader(
         lambda folder: [b"b"],
-        (lambda content, stream: stream.choice((b"a", b"b")) + content,),
+        (lambda content, rng: rng.choice((b"a", b"b")) + content,),
         read,
     )
     monkeypatch.setitem(LOADERS, "deep", loader)

@@ -1,7 +1,8 @@
-"""Sealed files with a byte or a bit changed, or cut short: every one must be found out when it is read."""
+"""Sealed files with a byte changed, or cut short: reading them must fail."""
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -10,60 +11,77 @@ from mlpcli.storage import checkpoint, modelfile
 from tests.support.formats import put
 from tests.support.loaders import small_checkpoint, small_model
 
-FORMER, NEWEST = 1, 2  # the epochs of a run's two checkpoints
-Undetected = Callable[[Path], bool]
+PREVIOUS, NEWEST = 1, 2  # the epochs of a run's two checkpoints
+
+
+@dataclass(frozen=True)
+class SealedFile:
+    """A file to damage: how it is made in a folder, and whether it is read as if it were whole."""
+
+    make: Callable[[Path], Path]
+    is_accepted: Callable[[Path], bool]
 
 
 def cuts(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The file cut at every length that is not its own."""
+    """The file cut to every shorter length; each with a description."""
     for length in range(len(content)):
         yield f"cut at {length}", content[:length]
 
 
 def changes(content: bytes, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """The file with one bit flipped, or one byte replaced by another, in turn, at seeded places."""
-    stream = Random(seed)
+    """The file with one bit flipped or one byte replaced, in turn; each with a description."""
+    rng = Random(seed)
     for n in range(count):
-        place = stream.randrange(len(content))
-        mask = stream.randrange(1, 256) if n % 2 else 1 << stream.randrange(8)
-        changed = bytes([content[place] ^ mask])
-        yield f"byte {place} ^ {mask}", content[:place] + changed + content[place + 1 :]
+        index = rng.randrange(len(content))
+        mask = 1 << rng.randrange(8)
+        if n % 2:
+            mask = rng.randrange(1, 256)
+        changed = bytearray(content)
+        changed[index] ^= mask
+        yield f"byte {index} ^ {mask}", bytes(changed)
 
 
-def model_file(folder: Path) -> Path:
+def undetected(
+    path: Path, damaged: Iterator[tuple[str, bytes]], is_accepted: Callable[[Path], bool]
+) -> list[str]:
+    """The descriptions of the damaged contents with which the file is accepted."""
+    return [what for what, content in damaged if is_accepted(put(path, content))]
+
+
+def make_model(folder: Path) -> Path:
     """A small model, as mlpcli writes it."""
     modelfile.save(folder / "model.npz", small_model())
     return folder / "model.npz"
 
 
-def checkpoint_file(folder: Path) -> Path:
-    """The newest checkpoint of a run, without the one before it."""
+def make_checkpoint(folder: Path) -> Path:
+    """The newest checkpoint of a run, without the previous one."""
     checkpoint.save(folder, small_checkpoint(NEWEST))
     return folder / checkpoint.NEWEST
 
 
-def second_checkpoint_file(folder: Path) -> Path:
-    """The newest checkpoint of a run, beside the one before it."""
-    checkpoint.save(folder, small_checkpoint(FORMER))
-    return checkpoint_file(folder)
+def make_two_checkpoints(folder: Path) -> Path:
+    """The newest checkpoint of a run, beside the previous one."""
+    checkpoint.save(folder, small_checkpoint(PREVIOUS))
+    return make_checkpoint(folder)
 
 
-def model_passes(path: Path) -> bool:
-    """Whether a damaged model is taken for a whole one."""
-    return _passes(lambda: modelfile.load(path))
+def model_is_accepted(path: Path) -> bool:
+    """Whether the model is read as if it were whole."""
+    return _succeeds(lambda: modelfile.load(path))
 
 
-def checkpoint_passes(path: Path) -> bool:
-    """Whether a damaged checkpoint is taken for a whole one."""
-    return _passes(lambda: checkpoint.load(path.parent))
+def checkpoint_is_accepted(path: Path) -> bool:
+    """Whether the checkpoint is read as if it were whole."""
+    return _succeeds(lambda: checkpoint.load(path.parent))
 
 
-def former_is_not_used(path: Path) -> bool:
-    """Whether a damaged checkpoint is taken for a whole one, although there is a former one."""
-    return checkpoint.load(path.parent).state.epoch != FORMER
+def newest_is_accepted(path: Path) -> bool:
+    """Whether the newest checkpoint is read as if it were whole, and the previous one is not."""
+    return checkpoint.load(path.parent).state.epoch != PREVIOUS
 
 
-def _passes(load: Callable[[], object]) -> bool:
+def _succeeds(load: Callable[[], object]) -> bool:
     try:
         load()
     except ModelError:
@@ -71,30 +89,34 @@ def _passes(load: Callable[[], object]) -> bool:
     return True
 
 
-VICTIMS: dict[str, tuple[Callable[[Path], Path], Undetected]] = {
-    "model": (model_file, model_passes),
-    "checkpoint": (checkpoint_file, checkpoint_passes),
-    "checkpoint with a former one": (second_checkpoint_file, former_is_not_used),
+SEALED_FILES = {
+    "model": SealedFile(make_model, model_is_accepted),
+    "checkpoint": SealedFile(make_checkpoint, checkpoint_is_accepted),
+    "checkpoint with a previous one": SealedFile(make_two_checkpoints, newest_is_accepted),
 }
 
 
-def undetected(path: Path, damaged: Iterator[tuple[str, bytes]], passes: Undetected) -> list[str]:
-    """What was done to the file without its being noticed."""
-    return [what for what, content in damaged if passes(put(path, content))]
-
-
 def report_damage(count: int, seed: int) -> int:
-    """Damage each kind of file in every way, say what came of it, and return 1 where anything was not noticed."""
+    """Damage each kind of file in every way and print the results.
+
+    Returns 1 if any damage was not detected.
+    """
     missed = []
-    for name, (make, passes) in VICTIMS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            path = make(Path(folder))
-            content = path.read_bytes()
-            missed += (cut := undetected(path, cuts(content), passes))
-            missed += (changed := undetected(path, changes(content, count, seed), passes))
-        print(
-            f"{name}: {len(content):,} cuts, {len(cut)} unnoticed; {count:,} changes, {len(changed)} unnoticed"
-        )
+    for name, file in SEALED_FILES.items():
+        missed += _damage(name, file, count, seed)
     for what in missed[:20]:
         print(what)
     return int(bool(missed))
+
+
+def _damage(name: str, file: SealedFile, count: int, seed: int) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = file.make(Path(folder))
+        content = path.read_bytes()
+        cut = undetected(path, cuts(content), file.is_accepted)
+        changed = undetected(path, changes(content, count, seed), file.is_accepted)
+    print(
+        f"{name}: {len(content):,} cuts, {len(cut)} undetected; "
+        f"{count:,} changes, {len(changed)} undetected"
+    )
+    return cut + changed

@@ -1,7 +1,7 @@
-"""`python -m tests.support.kill_points POINT N train …`: mlpcli, killed at the N-th time that it comes to a point.
+"""`python -m tests.support.kill_points POINT N train …`: mlpcli, killed the N-th time at POINT.
 
-
-What mlpcli/files.py calls is replaced, in that module alone, by the same thing with traps before and after it.
+What mlpcli/storage/writing.py calls is replaced, in that module alone, by the same calls with
+kill points before and after them.
 """
 
 import io
@@ -15,10 +15,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mlpcli.cli import app as cli
-from mlpcli.storage import writing as files
+from mlpcli.__main__ import main
+from mlpcli.storage import writing
 
-# Each point, and the N up to which a run of the crash test is likely to come to it so often.
+# Each point, and the largest N at which a run of the crash test is likely to be killed there.
 SAVING = {
     "temporary file made": 6,
     "half of a write done": 120,
@@ -26,91 +26,105 @@ SAVING = {
     "before fsync": 6,
     "after fsync": 6,
     "before chmod": 6,
-    "before the former checkpoint is moved": 3,
-    "after the former checkpoint is moved": 3,
+    "before the previous checkpoint is moved": 3,
+    "after the previous checkpoint is moved": 3,
     "before the rename": 6,
     "after the rename": 6,
     "before fsync of the folder": 6,
     "after fsync of the folder": 6,
 }
 LOGGING = {"half of a line of metrics.jsonl written": 20}
+POINTS = SAVING | LOGGING
 
 
-class Trap:
-    """Kills this process when it has come to its point for the N-th time."""
+class KillPoints:
+    """Kills this process when it reaches one point for the N-th time."""
 
-    def __init__(self, point: str, nth: int) -> None:
-        self.point, self.left = point, nth
+    def __init__(self, point: str, n: int) -> None:
+        self.point = point
+        self.visits_left = n
 
-    def due(self, point: str) -> bool:
-        """Whether it is time, counting this visit."""
-        self.left -= point == self.point
-        return point == self.point and self.left == 0
+    def is_last(self, point: str) -> bool:
+        """Count a visit of a point; returns whether the process is to be killed at it."""
+        if point != self.point:
+            return False
+        self.visits_left -= 1
+        return self.visits_left == 0
 
-    def __call__(self, point: str) -> None:
-        """Come to a point."""
-        if self.due(point):
-            os.kill(os.getpid(), signal.SIGKILL)
+    def reach(self, point: str) -> None:
+        """Visit a point, and kill the process if this is the N-th time."""
+        if self.is_last(point):
+            kill()
 
     def around(self, before: str, call: Callable[..., Any], after: str) -> Callable[..., Any]:
         """The same call between two points."""
 
-        def trapped(*args: Any, **options: Any) -> Any:
-            self(before)
+        def between(*args: Any, **options: Any) -> Any:
+            self.reach(before)
             result = call(*args, **options)
-            self(after)
+            self.reach(after)
             return result
 
-        return trapped
+        return between
 
 
-class Torn(io.BufferedRandom):
-    """A file whose write is cut in the middle when its time has come."""
+def kill() -> None:
+    """End this process at once, as a power cut does."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    def __init__(self, raw: io.FileIO, trap: Trap, writing: str, flushing: str = "") -> None:
+
+class HalfWrittenFile(io.BufferedRandom):
+    """A file that writes half of the data at a kill point."""
+
+    def __init__(self, raw: io.FileIO, points: KillPoints, writing: str, flushing: str) -> None:
         super().__init__(raw)
-        self.trap, self.writing, self.flushing = trap, writing, flushing
+        self.points = points
+        self.writing = writing
+        self.flushing = flushing
 
     def write(self, data: Any) -> int:
-        if self.trap.due(self.writing):
-            half = memoryview(data).cast("B")[: memoryview(data).nbytes // 2]
-            super().write(half)
+        if self.points.is_last(self.writing):
+            content = memoryview(data).cast("B")
+            super().write(content[: len(content) // 2])
             super().flush()
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill()
         return super().write(data)
 
     def flush(self) -> None:
-        self.trap(self.flushing)
+        self.points.reach(self.flushing)
         super().flush()
 
 
-def set_up(trap: Trap) -> None:
-    """Put the traps into mlpcli/files.py."""
-    calls = {
-        "fdopen": lambda handle, mode: Torn(
-            io.FileIO(handle, mode), trap, "half of a write done", "before the flush"
-        ),
-        "fsync": lambda handle: _fsync(trap, handle),
-        "chmod": trap.around("before chmod", os.chmod, ""),
-        "replace": lambda path, to: _replace(trap, path, to),
-    }
-    make = trap.around("", tempfile.mkstemp, "temporary file made")
-    files.os = SimpleNamespace(**vars(os) | calls)  # type: ignore[assignment]
-    files.tempfile = SimpleNamespace(mkstemp=make)  # type: ignore[assignment]
-    files.open = lambda path, mode: Torn(io.FileIO(path, f"{mode}+"), trap, *LOGGING)  # type: ignore[attr-defined]
+def install(points: KillPoints) -> None:
+    """Put the kill points into mlpcli/storage/writing.py."""
 
+    def fdopen(handle: int, mode: str) -> HalfWrittenFile:
+        raw = io.FileIO(handle, mode)
+        return HalfWrittenFile(raw, points, "half of a write done", "before the flush")
 
-def _fsync(trap: Trap, handle: int) -> None:
-    of_what = " of the folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else ""
-    trap.around(f"before fsync{of_what}", os.fsync, f"after fsync{of_what}")(handle)
+    def append(path: Path, mode: str) -> HalfWrittenFile:
+        raw = io.FileIO(path, f"{mode}+")
+        return HalfWrittenFile(raw, points, *LOGGING, "")
 
+    def fsync(handle: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        what = "fsync of the folder" if is_folder else "fsync"
+        points.around(f"before {what}", os.fsync, f"after {what}")(handle)
 
-def _replace(trap: Trap, path: str | Path, to: Path) -> None:
-    what = "the rename" if str(path).endswith(".part") else "the former checkpoint is moved"
-    trap.around(f"before {what}", os.replace, f"after {what}")(path, to)
+    def replace(path: str | Path, to: Path) -> None:
+        is_new = str(path).endswith(".part")
+        what = "the rename" if is_new else "the previous checkpoint is moved"
+        points.around(f"before {what}", os.replace, f"after {what}")(path, to)
+
+    chmod = points.around("before chmod", os.chmod, "")
+    calls = {"fdopen": fdopen, "fsync": fsync, "chmod": chmod, "replace": replace}
+    mkstemp = points.around("", tempfile.mkstemp, "temporary file made")
+    writing.os = SimpleNamespace(**vars(os) | calls)  # type: ignore[assignment]
+    writing.tempfile = SimpleNamespace(mkstemp=mkstemp)  # type: ignore[assignment]
+    writing.open = append  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":
-    point, nth, *sys.argv[1:] = sys.argv[1:]
-    set_up(Trap(point, int(nth)))
-    cli.main()
+    point, n, *sys.argv[1:] = sys.argv[1:]
+    install(KillPoints(point, int(n)))
+    main()

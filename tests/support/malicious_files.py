@@ -1,4 +1,4 @@
-"""Files made to do harm, and a process that measures what one run of the command makes of them."""
+"""Files made to do harm, and a process that measures how the command handles them."""
 
 import importlib
 import multiprocessing
@@ -23,7 +23,7 @@ from mlpcli.cli.app import app
 from tests.support.formats import npy, npy_header, npz
 from tests.support.mutations import Members
 
-HANGS = 20  # seconds; no command here takes one
+TIMEOUT = 60  # seconds; no command here takes one on a quiet machine
 KIB = 1024 if sys.platform != "darwin" else 1  # the unit of ru_maxrss, in bytes
 
 for module in pkgutil.walk_packages(mlpcli.__path__, "mlpcli."):
@@ -32,26 +32,26 @@ for module in pkgutil.walk_packages(mlpcli.__path__, "mlpcli."):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """How a run of the command ended, what it said, and how much memory it took beyond its imports."""
+class Measurement:
+    """How the command ended, its messages, and the memory that it took beyond its imports."""
 
     exit_code: int
     stderr: str
     memory: int
 
 
-def measured(folder: Path, words: list[str]) -> Measured:
-    """Run the command in a folder, in a process of its own that has imported all there is; ends one that hangs."""
+def measure(folder: Path, words: list[str]) -> Measurement:
+    """Run the command in a folder, in a process of its own that has imported everything before."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(theirs, folder, words))
     process.start()
     try:
-        assert ours.poll(HANGS), f"mlpcli {' '.join(words)} hangs"
-        return Measured(*ours.recv())
+        assert ours.poll(TIMEOUT), f"mlpcli {' '.join(words)} hangs"
+        return Measurement(*ours.recv())
     finally:
-        process.join(HANGS)
+        process.join(TIMEOUT)
         process.kill()
 
 
@@ -60,11 +60,39 @@ def _run(answer: Connection, folder: Path, words: list[str]) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = CliRunner().invoke(app, words)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    code = result.exit_code if isinstance(result.exception, SystemExit | None) else -1
+    code = -1
+    if isinstance(result.exception, SystemExit | None):
+        code = result.exit_code
     answer.send((code, result.stderr + repr(result.exception), (after - before) * KIB))
 
 
+# A bomb: a zip file whose members share their bytes
+
+LOCAL, CENTRAL, END = b"PK\3\4", b"PK\1\2", b"PK\5\6"  # the signatures of a zip file's records
+DEFLATED = 8
+DATE = 0x21  # 1 January 1980
+NAME_LENGTH = 8
+
+
+@cache
+def bomb(copies: int = 10_000, nbytes: int = 64 * 2**20) -> bytes:
+    """A zip file of 600 KB whose members are all the same 64 KB, which unpack to 64 MiB each."""
+    content = npy_claiming(f"({nbytes // 4},)", b"") + bytes(nbytes)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(content) + packer.flush()
+    sizes = (zlib.crc32(content), len(packed), len(content))
+    fields = struct.pack("<3H3L", DEFLATED, 0, DATE, *sizes)
+    local = struct.pack("<4s2H", LOCAL, 20, 0) + fields + struct.pack("<2H", 1, 0) + b"x" + packed
+    entry = struct.pack("<4s3H", CENTRAL, 20, 20, 0) + fields
+    entry += struct.pack("<5H2L", NAME_LENGTH, 0, 0, 0, 0, 0, 0)
+    entries = b"".join(entry + b"%0*d" % (NAME_LENGTH, n) for n in range(copies))
+    counts = (0, 0, copies, copies, len(entries), len(local), 0)
+    return local + entries + struct.pack("<4s4H2LH", END, *counts)
+
+
 # Archives
+
+Edit = Callable[[Members, str], Members]  # takes members and the name of their largest array
 
 
 def npy_claiming(shape: str, data: bytes = bytes(96), kind: str = "<f4") -> bytes:
@@ -72,62 +100,33 @@ def npy_claiming(shape: str, data: bytes = bytes(96), kind: str = "<f4") -> byte
     return npy_header(f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}\n", data)
 
 
-@cache
-def bomb(copies: int = 10_000, nbytes: int = 64 * 2**20) -> bytes:
-    """A zip file of 600 KB whose members are all the same 64 KB, which unpack to 64 MiB each."""
-    head = npy_claiming(f"({nbytes // 4},)", b"")
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    packed = packer.compress(head + bytes(nbytes)) + packer.flush()
-    fixed = struct.pack(
-        "<3H3L", 8, 0, 0x21, zlib.crc32(head + bytes(nbytes)), len(packed), len(head) + nbytes
-    )
-    local = (
-        struct.pack("<4s2H", b"PK\3\4", 20, 0) + fixed + struct.pack("<2H", 1, 0) + b"x" + packed
-    )
-    entries = b"".join(
-        struct.pack("<4s3H", b"PK\1\2", 20, 20, 0)
-        + fixed
-        + struct.pack("<5H2L", 8, 0, 0, 0, 0, 0, 0)
-        + b"%08d" % n
-        for n in range(copies)
-    )
-    return (
-        local
-        + entries
-        + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, copies, copies, len(entries), len(local), 0)
-    )
-
-
-Spoil = Callable[
-    [Members, str], Members
-]  # of an archive's members and the name of its largest array
-
-
 def claims_more(members: Members, largest: str) -> Members:
     """The largest array claims to be much larger."""
     return members | {f"{largest}.npy": npy_claiming("(1000000, 1000)")}
 
 
-def past_counting(members: Members, largest: str) -> Members:
-    """Dimensions whose product no machine's integer holds."""
+def overflows(members: Members, largest: str) -> Members:
+    """The dimensions' product is larger than any machine's integer."""
     return members | {f"{largest}.npy": npy_claiming("(4294967296, 4294967296, 4294967297)")}
 
 
-def of_objects(members: Members, largest: str) -> Members:
+def holds_objects(members: Members, largest: str) -> Members:
     """An array of Python objects, which only unpickling would give."""
     return members | {f"{largest}.npy": npy(np.array([None, {}]))}
 
 
-def with_paths(members: Members, largest: str) -> Members:
+def has_paths(members: Members, largest: str) -> Members:
     """Names that lead out of the archive."""
     return {f"../{name}": content for name, content in members.items()}
 
 
-def header_of(text: bytes) -> Spoil:
+def with_header(text: bytes) -> Edit:
     """A header with this text."""
-    return lambda members, largest: members | {"header.npy": npy(np.frombuffer(text, np.uint8))}
+    header = npy(np.frombuffer(text, np.uint8))
+    return lambda members, largest: members | {"header.npy": header}
 
 
-def zeros_packed(members: Members, largest: str) -> bytes:
-    """An archive with an honest array of 96 MiB of zeros, packed a thousandfold."""
-    return npz(members | {f"{largest}.npy": npy(np.zeros(24 * 2**20, "f4"))}, zipfile.ZIP_DEFLATED)
+def packed_zeros(members: Members, largest: str) -> bytes:
+    """An archive with a true array of 96 MiB of zeros, packed to a thousandth."""
+    zeros = npy(np.zeros(24 * 2**20, "f4"))
+    return npz(members | {f"{largest}.npy": zeros}, zipfile.ZIP_DEFLATED)
