@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlpcli import config
 from mlpcli.commands import plan as planning
+from mlpcli.commands import settings
 from mlpcli.commands import train as run
 from tests.support.command import Run
 
@@ -17,7 +17,7 @@ def test_the_defaults_learn_digits_over_five_seeds(tmp_path: Path) -> None:
     accuracies = []
     for seed in range(5):
         plan = planning.prepare(
-            config.load(None, {"seed": seed}, []), tmp_path / str(seed), False, print
+            settings.load(None, {"seed": seed}, []), tmp_path / str(seed), False, print
         )
         accuracies.append(run.execute(plan).scores["test"].accuracy)
     assert np.mean(accuracies) >= 0.98
@@ -25,10 +25,10 @@ def test_the_defaults_learn_digits_over_five_seeds(tmp_path: Path) -> None:
 
 def test_another_optimizer_is_no_trap(tmp_path: Path) -> None:
     for name in ("sgd", "adam"):
-        settings = config.load(
+        config = settings.load(
             CONFIGS / "digits.toml", {"optimizer.name": name, "training.epochs": 60}, []
         )
-        result = run.execute(planning.prepare(settings, tmp_path / name, False, print))
+        result = run.execute(planning.prepare(config, tmp_path / name, False, print))
         assert result.scores["test"].accuracy >= 0.96
 
 

@@ -1,24 +1,35 @@
-"""Score a saved model: on the rows its run held out, or on any other data."""
+"""Scores of a saved model: on the rows that its run held out, or on any other data."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlpcli.commands.plan import SCHEMA, absolute
+from mlpcli.commands.plan import load_data
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import Rows, all_rows
-from mlpcli.datasets.named import Notify
-from mlpcli.datasets.sources import load as load_dataset
-from mlpcli.datasets.sources import read
+from mlpcli.datasets.dataset import Dataset, Rows, all_rows
+from mlpcli.datasets.sources import absolute, read
 from mlpcli.datasets.table import arranged, fingerprint
 from mlpcli.errors import DataError, ModelError
 from mlpcli.machine import blas_threads, cores
+from mlpcli.messages import SCHEMA, Notify
 from mlpcli.model.metrics import Scores, by_class
 from mlpcli.model.state import Streams
-from mlpcli.storage.modelfile import Model, load
+from mlpcli.storage import modelfile
+from mlpcli.storage.modelfile import Model
 from mlpcli.storage.runfolder import model_path
 from mlpcli.training.scoring import score_all
+
+NAME_THE_ROWS = "Name the rows to score with --data."
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Rows to score, and where they come from: a source, and which part of it."""
+
+    source: str
+    part: str  # train, validation, test, or all
+    rows: Rows
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,7 @@ class Evaluation:
             "model": str(self.path),
             "data": self.source,
             "split": self.split,
-            "rows": self.scores.rows,
+            "rows": self.scores.n_rows,
             "loss": self.scores.loss,
             "accuracy": self.scores.accuracy,
             "interval": list(self.scores.interval),
@@ -51,76 +62,87 @@ class Evaluation:
 
 
 def evaluate(path: Path, source: str | None, split: str | None, notify: Notify) -> Evaluation:
-    """Score the model on the `split` rows of its own run, or on the held-out rows of another source.
+    """Score the model on the `split` rows of its own run, or on the test rows of another source.
 
-    Raises ModelError or DataError when the two do not fit.
+    Raises ModelError if there is no such model, and DataError if the rows do not fit it.
     """
-    path = model_path(path)
-    model = load(path)
-    if source is None:
-        name, part, rows = _own_rows(path, model, split or "test", notify)
-    elif split is None:
-        name, part, rows = _other_rows(model, source, notify)
-    else:
+    if source is not None and split is not None:
         raise DataError(
-            "--split is for the rows of the model's own run; leave it out where --data names other rows."
+            "--split is for the rows of the model's own run; "
+            "leave it out where --data names other rows."
         )
-    processes = cores()
-    with blas_threads(1):
-        scores = score_all(model.network, model.scaling, rows, processes)
+    path = model_path(path)
+    model = modelfile.load(path)
+    if source is None:
+        scored = _own_rows(path, model, split or "test", notify)
+    else:
+        scored = _other_rows(model, source, notify)
+    scores = _scores(model, scored.rows)
     if not math.isfinite(scores.loss):
         raise DataError(
-            f"{name}: the loss of {path} on these rows is {scores.loss}: the model or the rows are no use."
+            f"{scored.source}: the loss of {path} on these rows is {scores.loss}: "
+            "the model or the rows are no use."
         )
-    return Evaluation(path, model, name, part, rows, scores)
+    return Evaluation(path, model, scored.source, scored.part, scored.rows, scores)
+
+
+def _scores(model: Model, rows: Rows) -> Scores:
+    n_cores = cores()  # before the BLAS is held to one thread
+    with blas_threads(1):
+        return score_all(model.network, model.scaling, rows, n_cores)
 
 
 def _config(model: Model) -> Config | None:
-    """The configuration of the run that made the model, where its header has a whole one."""
+    """The configuration of the run that made the model, or None if the header has no valid one."""
     try:
         return Config.model_validate(model.header["config"])
     except (KeyError, ValueError):
         return None
 
 
-def _own_rows(path: Path, model: Model, split: str, notify: Notify) -> tuple[str, str, Rows]:
+def _own_rows(path: Path, model: Model, split: str, notify: Notify) -> ScoredRows:
     """The rows of the run that made the model, split as they were then."""
     config = _config(model)
     if not config:
         raise ModelError(
             f"{path}: its header does not say what it was trained on. Name the data with --data."
         )
-    settings, rng = config.data, Streams.from_seed(config.seed).split
+    data = _own_data(config, notify)
+    _check_same_data(path, model, data)
+    own_source = getattr(config.data, split, None)  # a path, where the part has a source of its own
+    source = own_source if isinstance(own_source, str) else config.data.source
+    return ScoredRows(source, split, data.parts[split])
+
+
+def _own_data(config: Config, notify: Notify) -> Dataset:
     try:
-        data = load_dataset(
-            settings.source, rng, **settings.model_dump(exclude={"source"}), notify=notify
-        )
+        return load_data(config, Streams.from_seed(config.seed), notify)
     except DataError as error:
         raise DataError(f"{error} Or name the rows to score with --data.") from error
+
+
+def _check_same_data(path: Path, model: Model, data: Dataset) -> None:
+    """Raise an error unless these are the rows that the model was trained on."""
     if (data.sha256, data.classes) != (model.header.get("data_sha256"), model.classes):
         raise DataError(
-            f"{settings.source}: has changed since {path} was trained on it, or the files of its validation or test "
-            "rows have, so the rows that were held out are not known. Name the rows to score with --data."
+            f"{data.source}: has changed since {path} was trained on it, or the files of its "
+            "validation or test rows have, so the rows that were held out are not known. "
+            f"{NAME_THE_ROWS}"
         )
-    if data.features != model.network.shape.D:
-        raise ModelError(
-            f"{path}: takes {model.network.shape.D:,} features, and its own data has {data.features:,}."
-        )
-    own = getattr(settings, split, None)
-    return own if isinstance(own, str) else settings.source, split, data.parts[split]
+    D = model.network.shape.D
+    if data.features != D:
+        raise ModelError(f"{path}: takes {D:,} features, and its own data has {data.features:,}.")
 
 
-def _other_rows(model: Model, source: str, notify: Notify) -> tuple[str, str, Rows]:
-    """The source's own test rows, or all its rows where it has none."""
+def _other_rows(model: Model, source: str, notify: Notify) -> ScoredRows:
+    """The test rows of a source, or all its rows if it has no test rows of its own."""
     config = _config(model)
     table = read(source, config.data.target if config else "", notify)
     if not table.test and fingerprint(table) == model.header.get("data_sha256"):
         notify(
-            "Most of these rows are those that the model was trained on: leave out --data to score the others."
+            "Most of these rows are those that the model was trained on: "
+            "leave out --data to score the others."
         )
-    rows = arranged(table.held_out, model.columns, model.network.shape.D, "the model")
-    return (
-        absolute(source),
-        "test" if table.test else "all",
-        all_rows(rows, model.classes, "the model"),
-    )
+    held_out = arranged(table.held_out, model.columns, model.network.shape.D, "the model")
+    rows = all_rows(held_out, model.classes, "the model")
+    return ScoredRows(absolute(source), "test" if table.test else "all", rows)

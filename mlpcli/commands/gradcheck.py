@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from mlpcli.arrays import Floats, Labels, Raw, Shape
-from mlpcli.commands.plan import SCHEMA, load_data
+from mlpcli.commands.plan import load_data
 from mlpcli.config import Config
 from mlpcli.datasets.dataset import BatchLoader, Dataset
-from mlpcli.datasets.named import Notify
 from mlpcli.errors import CheckError
 from mlpcli.gradcheck.cases import Coverage, coverage, small_case
 from mlpcli.gradcheck.complex_step import EQUATIONS, HOMEWORK, PHI, Case
@@ -23,6 +22,7 @@ from mlpcli.gradcheck.mistakes import BY_ID
 from mlpcli.gradcheck.selftest import Trial
 from mlpcli.gradcheck.student import Answers, ask
 from mlpcli.gradcheck.verdict import TOLERANCE, Equation, Sample, judge, truth_of
+from mlpcli.messages import SCHEMA, Notify
 from mlpcli.model.dropout import Masks
 from mlpcli.model.network import Network
 from mlpcli.model.state import Streams

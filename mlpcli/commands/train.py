@@ -1,40 +1,38 @@
-"""One run: a Config in, a run folder and a Result out. The command line, the tests and any search call this."""
+"""One run: a plan in, a run folder and a result out."""
 
 import json
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from mlpcli.commands.plan import SCHEMA, Plan, describe, description, versions
+from mlpcli.commands.plan import New, Plan, Resume, computed_by, describe, versions
 from mlpcli.config import to_toml
-from mlpcli.datasets.dataset import Rows
 from mlpcli.errors import DivergedError
 from mlpcli.machine import blas, blas_threads
+from mlpcli.messages import SCHEMA
 from mlpcli.model.metrics import Scores
-from mlpcli.model.state import Best, TrainingState
-from mlpcli.storage.checkpoint import Checkpoint
-from mlpcli.storage.checkpoint import save as save_checkpoint
-from mlpcli.storage.modelfile import Model, save
-from mlpcli.storage.runfolder import alone, previous, remove_previous, reserved
+from mlpcli.model.network import Network
+from mlpcli.storage import checkpoint as checkpoints
+from mlpcli.storage import modelfile
+from mlpcli.storage.checkpoint import Checkpoint, RunRecord
+from mlpcli.storage.modelfile import Model
+from mlpcli.storage.runfolder import locked, previous, remove_previous, reserved
 from mlpcli.storage.writing import write_text
 from mlpcli.training.events import StopReason
-from mlpcli.training.loop import new_state, train
-from mlpcli.training.observers import (
-    BestModel,
-    Checkpoints,
-    EarlyStopping,
-    MetricsLog,
-    Observer,
-    drive,
-)
+from mlpcli.training.fit import Progress, begin, fit
+from mlpcli.training.observers import Checkpoints, MetricsLog, Observer
 from mlpcli.training.scoring import score_all
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a run: the scores of the best weights, and how it ended."""
+    """What a run gave: the scores of its best weights, and how it ended.
+
+    `saving` is the part of `seconds` that checkpoints took.
+    """
 
     plan: Plan
     stopped: StopReason
@@ -42,7 +40,7 @@ class Result:
     best_epoch: int
     scores: dict[str, Scores]
     seconds: float
-    saving: float  # seconds of these spent on checkpoints
+    saving: float
 
     def document(self) -> dict[str, Any]:
         """What result.json holds and `--json` prints."""
@@ -63,97 +61,111 @@ class Result:
 
 
 def brief(scores: Scores) -> dict[str, Any]:
-    """Rows, loss and accuracy, for JSON, which knows no loss that is not finite."""
+    """Rows, loss and accuracy in JSON, which has no number for a loss that is not finite."""
     loss = scores.loss if math.isfinite(scores.loss) else None
-    return {"rows": scores.rows, "loss": loss, "accuracy": scores.accuracy}
+    return {"rows": scores.n_rows, "loss": loss, "accuracy": scores.accuracy}
 
 
 def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
-    """Train, keep the best weights whatever happens, score them, and write the run folder.
+    """Train, score the best weights, and write the run folder.
 
-    Raises DivergedError, after the best weights so far have been written.
+    The best weights so far are written also if training fails or is interrupted.
+    Raises DivergedError, OutputError or WorkerError.
     """
-    if plan.saved or plan.again:
-        with alone(plan.folder):
-            return _train(plan, plan.saved or _fresh(plan), observers)
-    with reserved(plan.folder, plan.named, plan.overwrite) as folder:
-        return _train(replace(plan, folder=folder), _fresh(plan), observers)
+    beginning = plan.beginning
+    if not isinstance(beginning, New):
+        with locked(beginning.folder):
+            return _train(plan, observers)
+    with reserved(beginning.folder, beginning.folder_given, beginning.overwrite) as folder:
+        placed = replace(beginning, folder=folder)
+        return _train(replace(plan, beginning=placed), observers)
 
 
-def _fresh(plan: Plan) -> Checkpoint:
-    """What a run starts from that goes on from nothing."""
-    state = new_state(plan.config, plan.shape, plan.streams)
-    return Checkpoint(state, Best(state.network.theta.copy()), {"log_bytes": 0, "seconds": 0.0})
-
-
-def _train(plan: Plan, start: Checkpoint, observers: Sequence[Observer]) -> Result:
-    began = time.perf_counter() - start.about["seconds"]
+def _train(plan: Plan, observers: Sequence[Observer]) -> Result:
+    """Train in the plan's folder, which this process holds."""
+    progress, log, seconds_before = _start(plan)
+    began = time.perf_counter() - seconds_before
     write_text(plan.folder / "config.toml", to_toml(plan.config))
-    state, best, settings = start.state, start.best, plan.config.training
-    log = MetricsLog(plan.folder / "metrics.jsonl", start.about["log_bytes"])
-    known = description(plan)  # which asks the BLAS, and is the same for every save
-
-    def save_all() -> None:
-        seconds = time.perf_counter() - began
-        about = known | {"log_bytes": log.saved_length(), "seconds": seconds}
-        save_checkpoint(plan.folder, Checkpoint(state, best, about))
-
-    saving = Checkpoints(save_all, settings.checkpoint_seconds)
-    own: list[Observer] = [
-        BestModel(state.network, best),
-        log,
-        EarlyStopping(settings.patience, state, best),
-        saving,
-    ]
+    saving = _checkpoints(plan, progress, log, began)
     try:
-        with blas_threads(1):
-            stopped = drive(
-                train(state, plan.data, plan.config, plan.processes), [*own, *observers]
-            )
+        all_observers: list[Observer] = [log, saving, *observers]
+        fitted = fit(plan.config, plan.data, all_observers, progress, plan.processes)
     except (Exception, KeyboardInterrupt):
-        if best.epoch:
-            _finish(plan, state, best, "interrupted", began, saving.spent)
+        if progress.best.epoch:
+            _finish(plan, progress, "interrupted", began, saving.spent)
         raise
-    if stopped.reason == "diverged" and not best.epoch:
-        kept = previous(plan.folder)
-        there = f" The run that was there before is in {kept}." if kept.exists() else ""
-        raise DivergedError(
-            f"{stopped.sentence} No epoch was finished, so no model was kept.{there}"
-        )
-    result = _finish(plan, state, best, stopped.reason, began, saving.spent)
-    if stopped.reason == "diverged":
-        raise DivergedError(
-            f"{stopped.sentence} The best model, of epoch {best.epoch}, is in {plan.folder}."
-        )
+    if fitted.stopped == "diverged" and not fitted.best_epoch:
+        raise DivergedError(f"{fitted.sentence} {_without_model(plan.folder)}")
+    result = _finish(plan, progress, fitted.stopped, began, saving.spent)
+    if fitted.stopped == "diverged":
+        kept = f"The best model, of epoch {fitted.best_epoch}, is in {plan.folder}."
+        raise DivergedError(f"{fitted.sentence} {kept}")
     return result
 
 
+def _start(plan: Plan) -> tuple[Progress, MetricsLog, float]:
+    """Progress and metrics log where the run begins, and the seconds that it took until there."""
+    path = plan.folder / "metrics.jsonl"
+    if not isinstance(plan.beginning, Resume):
+        return begin(plan.config, plan.data, plan.streams), MetricsLog(path), 0.0
+    saved = plan.beginning.checkpoint
+    progress = Progress(saved.state, saved.best)
+    return progress, MetricsLog(path, saved.record.log_bytes), saved.record.seconds
+
+
+def _checkpoints(plan: Plan, progress: Progress, log: MetricsLog, began: float) -> Checkpoints:
+    """The observer that saves the run."""
+    computer = computed_by(plan)  # asks the BLAS, and is the same for every save
+
+    def save() -> None:
+        seconds = time.perf_counter() - began
+        record = RunRecord(
+            config=plan.config.model_dump(),
+            data_sha256=plan.data.sha256,
+            computed_by=computer,
+            log_bytes=log.saved_length(),
+            seconds=seconds,
+        )
+        checkpoint = Checkpoint(progress.state, progress.best, record)
+        checkpoints.save(plan.folder, checkpoint)
+
+    return Checkpoints(save, plan.config.training.checkpoint_seconds)
+
+
+def _without_model(folder: Path) -> str:
+    """What to say if training diverged in its first epoch."""
+    kept = previous(folder)
+    there = f" The run that was there before is in {kept}." if kept.exists() else ""
+    return f"No epoch was finished, so no model was kept.{there}"
+
+
 def _finish(
-    plan: Plan, state: TrainingState, best: Best, reason: StopReason, began: float, saving: float
+    plan: Plan, progress: Progress, stopped: StopReason, began: float, saving: float
 ) -> Result:
-    """Score the best weights and write them; the model first, before the many training rows are scored."""
-    if best.epoch:
-        state.network.theta[:] = best.theta
+    """Score the best weights, and write the model and the result.
 
-    def scored(rows: Rows) -> Scores:
-        with blas_threads(1):
-            return score_all(state.network, plan.data.scaling, rows, plan.cores)
-
-    held_out = {"validation": scored(plan.data.validation), "test": scored(plan.data.test)}
-    save(
-        plan.folder / "model.npz",
-        Model(state.network, plan.data.scaling, _header(plan, best.epoch, held_out)),
-    )
-    scores = {"train": scored(plan.data.train)} | held_out
-    result = Result(
-        plan, reason, state.epoch, best.epoch, scores, time.perf_counter() - began, saving
-    )
+    The model is written first: the many training rows take longest to score.
+    """
+    network = progress.best_network()
+    best_epoch = progress.best.epoch
+    held_out = {part: _scored(plan, network, part) for part in ("validation", "test")}
+    header = _header(plan, best_epoch, held_out)
+    modelfile.save(plan.folder / "model.npz", Model(network, plan.data.scaling, header))
+    scores = {"train": _scored(plan, network, "train")} | held_out
+    seconds = time.perf_counter() - began
+    result = Result(plan, stopped, progress.state.epoch, best_epoch, scores, seconds, saving)
     write_text(plan.folder / "result.json", json.dumps(result.document(), indent=2) + "\n")
     remove_previous(plan.folder)
     return result
 
 
+def _scored(plan: Plan, network: Network, part: str) -> Scores:
+    with blas_threads(1):  # one for each of the threads that score
+        return score_all(network, plan.data.scaling, plan.data.parts[part], plan.n_cores)
+
+
 def _header(plan: Plan, best_epoch: int, held_out: dict[str, Scores]) -> dict[str, Any]:
+    """The model file's header."""
     data = plan.data
     return {
         "classes": list(data.classes),

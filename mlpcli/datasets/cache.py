@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mlpcli.datasets.table import Table, fingerprint, table
-from mlpcli.errors import DataError, OutputError
+from mlpcli.errors import DataError, OutputError, UnreadableFileError
 from mlpcli.storage.reading import read_npz
 from mlpcli.storage.writing import make_folder, write_npz
 
@@ -27,6 +27,7 @@ def load(name: str, where: str) -> Table | None:
         return rows if str(arrays["seal"]) == _seal(name, rows) else None
     except (
         DataError,
+        UnreadableFileError,
         KeyError,
         RuntimeError,
         SystemError,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mlpcli.arrays import Floats
 from mlpcli.datasets.table import LARGEST_LABEL, Table, compact, shortened, table
 from mlpcli.errors import DataError
-from mlpcli.storage.reading import must_fit, open_regular
+from mlpcli.storage.reading import check_memory, open_regular
 
 BYTES_PER_CELL = 2  # a digit and a separator: the least that a cell takes in the file
 DELIMITERS = ",;\t"
@@ -53,7 +53,7 @@ def _check_text(path: Path) -> None:
     """Refuse what is not UTF-8 text, naming the line, before a parser sees it."""
     with open_regular(path) as file:
         length = os.fstat(file.fileno()).st_size
-        must_fit(path, length // BYTES_PER_CELL * 8)
+        check_memory(path, length // BYTES_PER_CELL * 8)
         for line, text in enumerate(file, start=1):
             if b"\0" in text:
                 raise DataError(

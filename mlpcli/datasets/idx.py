@@ -13,7 +13,8 @@ import numpy as np
 from mlpcli.arrays import Raw
 from mlpcli.datasets.table import Table, table, with_test
 from mlpcli.errors import DataError
-from mlpcli.storage.reading import MOST_DEFLATE, must_fit, open_regular, read_exactly, size
+from mlpcli.messages import size_in_words
+from mlpcli.storage.reading import MAX_DEFLATE, check_memory, open_regular, read_exactly
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 NAMES = ("{part}-{kind}-idx{ndim}-ubyte", "{part}-{kind}.idx{ndim}-ubyte")
@@ -57,7 +58,7 @@ def read_idx(path: Path) -> Raw:
             return _read_array(path, file, length)
         try:
             with gzip.open(file) as stream:
-                return _read_array(path, stream, length * MOST_DEFLATE)
+                return _read_array(path, stream, length * MAX_DEFLATE)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise DataError(
                 f"{path}: is not a whole gzip file ({error}). Fetch it again."
@@ -84,9 +85,9 @@ def _read_array(path: Path, stream: IO[bytes] | gzip.GzipFile, at_most: int) -> 
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes > at_most:
         raise DataError(
-            f"{path}: claims {size(nbytes)} of data, more than the file can hold: it is truncated."
+            f"{path}: claims {size_in_words(nbytes)} of data, more than the file can hold: it is truncated."
         )
-    must_fit(path, nbytes)
+    check_memory(path, nbytes)
     array = np.empty(math.prod(shape), dtype)
     read_exactly(stream, array, path)
     if stream.read(1):

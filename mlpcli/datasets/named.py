@@ -12,11 +12,10 @@ import numpy as np
 from mlpcli.datasets import cache
 from mlpcli.datasets.table import Table, compact, table, with_test
 from mlpcli.errors import DataError
+from mlpcli.messages import Notify
 
 MNIST_TEST = 10_000  # the last rows of mnist_784, the test set that everyone has
 INSTEAD = "Without a network, name local files: a folder of IDX files, an .npz or a .csv."
-
-Notify = Callable[[str], object]
 
 
 def digits(notify: Notify) -> Table:

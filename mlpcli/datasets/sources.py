@@ -8,12 +8,11 @@ import numpy as np
 
 from mlpcli.datasets import csvfile, idx, named, npz
 from mlpcli.datasets.dataset import Dataset, Rows, all_rows
-from mlpcli.datasets.named import Notify
 from mlpcli.datasets.splits import split
 from mlpcli.datasets.table import Table, alike, classes_of, encode, fingerprint, with_test
-from mlpcli.errors import DataError
+from mlpcli.errors import DataError, UnreadableFileError
+from mlpcli.messages import Notify, system_reason
 from mlpcli.preprocessing.scaling import learn
-from mlpcli.storage.reading import reason
 
 KINDS = "digits, mnist, openml:NAME, a folder of IDX files, an .npz file or a .csv file"
 CSV = (".csv", ".tsv", ".txt")
@@ -27,6 +26,11 @@ def is_path(source: str) -> bool:
 def short_name(source: str) -> str:
     """A source in one word, fit for a folder's name."""
     return Path(os.path.abspath(source)).stem if is_path(source) else source.removeprefix("openml:")
+
+
+def absolute(source: str) -> str:
+    """A source that holds from any folder: a path made absolute, a name as it is."""
+    return str(Path(source).expanduser().absolute()) if is_path(source) else source
 
 
 def read(source: str, target: str, notify: Notify) -> Table:
@@ -49,6 +53,14 @@ def _read_path(path: Path, target: str) -> Table:
         path.stat()
     except (OSError, ValueError) as error:
         raise DataError(_missing(path, error)) from error
+    try:
+        return _read_kind(path, target)
+    except UnreadableFileError as error:
+        raise DataError(str(error)) from error
+
+
+def _read_kind(path: Path, target: str) -> Table:
+    """Read a folder or a file by its name's ending."""
     if path.is_dir():
         return idx.read_folder(path)
     if path.suffix.lower() == ".npz":
@@ -66,7 +78,7 @@ def _missing(path: Path, error: OSError | ValueError) -> str:
         if near
         else f"Data can be {KINDS}, seen from the folder that you are in."
     )
-    why = reason(error) if isinstance(error, OSError) else error
+    why = system_reason(error) if isinstance(error, OSError) else error
     return f"{path}: cannot be found ({why}). {hint}"
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from mlpcli.arrays import Floats, Raw
-from mlpcli.errors import CheckError
+from mlpcli.errors import CheckError, UnreadableFileError
 from mlpcli.gradcheck.complex_step import EQUATIONS, PHI, Case
 from mlpcli.storage.reading import open_regular, read_npz
 from mlpcli.storage.writing import write_npz
@@ -44,8 +44,11 @@ def ask(path: Path, cases: list[Case], timeout: float) -> Answers:
     What the file prints goes to stderr. Raises CheckError with a sentence where it cannot be run,
     takes longer than `timeout` seconds, or returns what is no gradient; DataError where there is no such file.
     """
-    with open_regular(path):  # or a sentence that says why not
-        pass
+    try:
+        with open_regular(path):
+            pass
+    except UnreadableFileError as error:
+        raise CheckError(str(error)) from error
     with tempfile.TemporaryDirectory() as folder:
         question, answer = Path(folder) / "question.npz", Path(folder) / "answer.npz"
         write_npz(question, packed(cases))

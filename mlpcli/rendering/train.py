@@ -1,7 +1,9 @@
-"""What `mlpcli train` shows: the plan, the epochs as they go by, and the result."""
+"""What `mlpcli train` shows: the plan, the epochs as they end, and the result."""
 
+import math
 import shlex
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -9,114 +11,115 @@ from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mlpcli.commands.plan import Plan
+from mlpcli.commands.plan import Plan, Resume
 from mlpcli.commands.train import Result
 from mlpcli.config import Config
+from mlpcli.messages import size_in_words
 from mlpcli.model.state import TrainingState
 from mlpcli.rendering.console import count, framed, grid, interval, percent
-from mlpcli.storage.checkpoint import Checkpoint
-from mlpcli.storage.reading import size
 from mlpcli.training.events import BatchDone, EpochDone, Event, Started, Stopped
 from mlpcli.training.observers import EXIT_CODES
 
 REFRESH = 0.1  # seconds between two pictures of the progress bar
 TABLE_ROWS = 20  # epochs shown of a long run; metrics.jsonl has them all
+FILES = "config.toml metrics.jsonl checkpoint.npz model.npz result.json"
+HEADER = " epoch  train loss  validation loss  accuracy        lr     rows/s  * best"
 
 
 def show_plan(out: Console, plan: Plan, title: str = "mlpcli train") -> None:
-    """Say what is about to happen: data, network, steps, memory, and where it is written."""
-    data, config = plan.data, plan.config
-    image = f" ({data.image[0]} × {data.image[1]} pixels)" if data.image else ""
-    shares = (
-        f", the hidden units shared out over {plan.processes} processes"
-        if plan.processes > 1
-        else ""
-    )
-    steps = f"{count(config.training.epochs, 'epoch')} of {count(plan.batches, 'batch', 'batches')}"
-    patience = f", patience {config.training.patience}" if config.training.patience else ""
-    rows = [
-        ("data", data.source),
-        (
-            "",
-            f"{count(data.features, 'feature')}{image}, {count(len(data.classes), 'class', 'classes')}",
-        ),
-        ("rows", " · ".join(f"{len(rows):,} {part}" for part, rows in data.parts.items())),
-        *(
-            (name, path)
-            for name in ("validation", "test")
-            if isinstance(path := getattr(config.data, name), str)
-        ),
-        ("network", f"{plan.shape} · {_network(config)}"),
-        (
-            "parameters",
-            f"{plan.shape.parameters:,} · about {size(plan.memory)} of memory beside the data",
-        ),
-        ("training", f"{steps} of {count(plan.B, 'row')}{patience}{shares}"),
-        ("optimizer", _optimizer(config)),
-        ("seed", str(config.seed)),
-        ("folder", str(plan.folder)),
-        *([("goes on", _progress(plan.saved.state, plan))] if plan.saved else []),
-    ]
+    """Show what is about to happen: data, network, steps, memory, and where it is written."""
+    rows = [*_data_rows(plan), *_network_rows(plan), *_run_rows(plan)]
     out.print(framed(out, grid(rows), title))
 
 
-def _progress(state: TrainingState, plan: Plan) -> str:
+def _data_rows(plan: Plan) -> Iterator[tuple[str, str]]:
+    data, settings = plan.data, plan.config.data
+    features = count(data.features, "feature")
+    if data.image:
+        height, width = data.image
+        features += f" ({height} × {width} pixels)"
+    yield "data", data.source
+    yield "", f"{features}, {count(len(data.classes), 'class', 'classes')}"
+    yield "rows", " · ".join(f"{len(rows):,} {part}" for part, rows in data.parts.items())
+    for part in ("validation", "test"):
+        source = getattr(settings, part)
+        if isinstance(source, str):
+            yield part, source
+
+
+def _network_rows(plan: Plan) -> Iterator[tuple[str, str]]:
+    training = plan.config.training
+    memory = f"about {size_in_words(plan.memory)} of memory beside the data"
+    epochs = count(training.epochs, "epoch")
+    batches = count(plan.batches, "batch", "batches")
+    steps = f"{epochs} of {batches} of {count(plan.B, 'row')}"
+    if training.patience:
+        steps += f", patience {training.patience}"
+    if plan.processes > 1:
+        steps += f", the hidden units shared out over {plan.processes} processes"
+    yield "network", f"{plan.shape} · {_network(plan.config)}"
+    yield "parameters", f"{plan.shape.parameters:,} · {memory}"
+    yield "training", steps
+    yield "optimizer", _optimizer(plan.config)
+
+
+def _run_rows(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield "seed", str(plan.config.seed)
+    yield "folder", str(plan.folder)
+    if isinstance(plan.beginning, Resume):
+        yield "goes on", _position(plan.beginning.checkpoint.state, plan)
+
+
+def _position(state: TrainingState, plan: Plan) -> str:
     if state.epoch >= plan.config.training.epochs:
         return f"the run is finished: all {count(state.epoch, 'epoch')} are done"
     return f"from epoch {state.epoch + 1}, batch {state.batch + 1} of {plan.batches}"
 
 
 def _network(config: Config) -> str:
-    n = config.network
+    settings = config.network
     extras = {
-        "dropout": n.dropout,
-        "input dropout": n.input_dropout,
-        "L2": n.l2,
-        "max-norm": n.max_norm,
+        "dropout": settings.dropout,
+        "input dropout": settings.input_dropout,
+        "L2": settings.l2,
+        "max-norm": settings.max_norm,
     }
-    return ", ".join(
-        [n.activation, *(f"{name} {value:g}" for name, value in extras.items() if value)]
-    )
+    return settings.activation + _those_in_use(extras)
 
 
 def _optimizer(config: Config) -> str:
-    o = config.optimizer
-    momentum = (
-        f" {o.momentum:g}{' (Nesterov)' if o.nesterov else ''}" if o.name == "momentum" else ""
-    )
-    extras = {"warm-up epochs": o.warmup_epochs, "weight decay": o.weight_decay}
-    said = "".join(f", {name} {value:g}" for name, value in extras.items() if value)
-    return f"{o.name}{momentum}, learning rate {o.lr:g}, {o.schedule}{said}"
+    settings = config.optimizer
+    rule: str = settings.name
+    if rule == "momentum":
+        rule += f" {settings.momentum:g}"
+        rule += " (Nesterov)" if settings.nesterov else ""
+    extras = {"warm-up epochs": settings.warmup_epochs, "weight decay": settings.weight_decay}
+    learning_rate = f"learning rate {settings.lr:g}, {settings.schedule}"
+    return f"{rule}, {learning_rate}{_those_in_use(extras)}"
+
+
+def _those_in_use(extras: dict[str, float]) -> str:
+    return "".join(f", {name} {value:g}" for name, value in extras.items() if value)
 
 
 class Screen:
-    """Shows training as it goes: a table that grows by the epoch and, on a terminal, a live progress bar.
+    """Shows training: a table with a row for an epoch and, on a terminal, a live progress bar.
 
-    An observer, and a context manager that leaves the terminal as it was.
+    An observer, and a context manager that leaves the terminal as it was. `best_loss` is the
+    lowest validation loss so far.
     """
 
-    def __init__(self, out: Console, saved: Checkpoint | None = None) -> None:
+    def __init__(self, out: Console, best_loss: float = math.inf) -> None:
         self.out = out
         self.live = out.is_terminal and not out.is_dumb_terminal and not out.quiet
-        self.bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=None),
-            TextColumn(
-                "loss {task.fields[loss]} · validation {task.fields[accuracy]} · {task.fields[speed]} rows/s"
-            ),
-            TimeRemainingColumn(compact=True),
-            console=out,
-            auto_refresh=False,
-            transient=True,
-            expand=True,
-            disable=not self.live,
-        )
+        self.bar = _progress_bar(out, self.live)
         self.task: TaskID | None = None
         self.epochs = self.batches = 0
-        self.drawn = self.epoch_began = 0.0
+        self.drawn = self.epoch_began = 0.0  # times
         self.accuracy = "-"
-        self.best = saved.best.loss if saved else float("inf")  # the lowest validation loss so far
-        self.seen, self.unprinted = 0, ""
+        self.best_loss = best_loss
+        self.seen = 0  # rows of the epoch in progress
+        self.unprinted = ""  # the last epoch's row, if it is not in the table
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -126,12 +129,12 @@ class Screen:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.bar.stop()
 
     def __call__(self, event: Event) -> None:
-        """Draw the event, a batch at most ten times a second."""
+        """Draw the event; minibatches at most ten times a second."""
         if isinstance(event, BatchDone):
             if self.live:
                 self._batch(event)
@@ -152,77 +155,86 @@ class Screen:
     def _batch(self, event: BatchDone) -> None:
         self.seen += event.rows
         now = time.perf_counter()
-        if now - self.drawn > REFRESH and self.task is not None:
-            self.drawn = now
-            speed = self.seen / max(now - self.epoch_began, 1e-9)
-            self.bar.update(
-                self.task,
-                completed=(event.epoch - 1) * self.batches + event.batch,
-                epoch=f"{event.epoch}/{self.epochs}",
-                loss=f"{event.loss:.3f}",
-                accuracy=self.accuracy,
-                speed=f"{speed:,.0f}",
-                refresh=True,
-            )
+        if now - self.drawn <= REFRESH or self.task is None:
+            return
+        self.drawn = now
+        speed = self.seen / max(now - self.epoch_began, 1e-9)
+        self.bar.update(
+            self.task,
+            completed=(event.epoch - 1) * self.batches + event.batch,
+            epoch=f"{event.epoch}/{self.epochs}",
+            loss=f"{event.loss:.3f}",
+            accuracy=self.accuracy,
+            speed=f"{speed:,.0f}",
+            refresh=True,
+        )
 
     def _epoch(self, event: EpochDone) -> None:
         now = time.perf_counter()
         speed = event.rows / max(now - self.epoch_began, 1e-9)
-        self.epoch_began, self.seen = now, 0
+        self.epoch_began = now
+        self.seen = 0
         self.accuracy = percent(event.validation.accuracy)
-        better = event.validation.loss < self.best
-        self.best = min(self.best, event.validation.loss)
+        self.unprinted = _table_row(event, speed)
+        if event.validation.loss < self.best_loss:
+            self.best_loss = event.validation.loss
+            self.unprinted += "  *"
         every = -(-self.epochs // TABLE_ROWS)
-        self.unprinted = _line(event, speed) + ("  *" if better else "")
         if event.epoch % every == 0 or event.epoch in (1, self.epochs):
             self.out.print(self.unprinted)
             self.unprinted = ""
 
 
-HEADER = " epoch  train loss  validation loss  accuracy        lr     rows/s  * best"
+def _progress_bar(out: Console, live: bool) -> Progress:
+    scores = "loss {task.fields[loss]} · validation {task.fields[accuracy]}"
+    return Progress(
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(bar_width=None),
+        TextColumn(scores + " · {task.fields[speed]} rows/s"),
+        TimeRemainingColumn(compact=True),
+        console=out,
+        auto_refresh=False,  # a thread would run while training forks
+        transient=True,
+        expand=True,
+        disable=not live,
+    )
 
 
-def _line(event: EpochDone, speed: float) -> str:
-    v = event.validation
-    scores = f"{event.train_loss:12.4f}{v.loss:17.4f}{percent(v.accuracy):>10}"
-    return f"{event.epoch:6,}{scores}{event.lr:10.2g}{speed:11,.0f}"
+def _table_row(event: EpochDone, speed: float) -> str:
+    losses = f"{event.train_loss:12.4f}{event.validation.loss:17.4f}"
+    accuracy = f"{percent(event.validation.accuracy):>10}"
+    return f"{event.epoch:6,}{losses}{accuracy}{event.lr:10.2g}{speed:11,.0f}"
 
 
 def show_result(out: Console, result: Result) -> None:
-    """Say how training ended, what the best weights score, where they are, and what to type next."""
-    scores = Table(box=None, padding=(0, 2, 0, 0))
+    """Show how training ended, the best weights' scores, where they are, and what to type next."""
+    written = f"{result.plan.folder}/ {FILES}"
+    rows = [("written", written), ("next", next_command(result))]
+    out.print(framed(out, Group(_scores(result), "", grid(rows)), _ending(result)))
+
+
+def _scores(result: Result) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", "rows", "loss", "accuracy", ""):
-        scores.add_column(name, justify="left" if not name else "right")
-    for part, s in result.scores.items():
-        note = interval(s.interval) if part == "test" else ""
-        scores.add_row(
-            part,
-            f"{s.rows:,}",
-            f"{s.loss:.4f}",
-            percent(s.accuracy),
-            note,
-            style="bold" if note else "",
-        )
-    folder = result.plan.folder
-    rows = [
-        ("written", f"{folder}/ config.toml metrics.jsonl checkpoint.npz model.npz result.json")
-    ]
-    rows.append(("next", next_command(result)))
-    out.print(framed(out, Group(scores, "", grid(rows)), _ending(result)))
+        table.add_column(name, justify="right" if name else "left")
+    for part, scores in result.scores.items():
+        cells = [part, f"{scores.n_rows:,}", f"{scores.loss:.4f}", percent(scores.accuracy)]
+        if part == "test":
+            table.add_row(*cells, interval(scores.interval), style="bold")
+        else:
+            table.add_row(*cells, "")
+    return table
 
 
 def next_command(result: Result) -> str:
-    """What to type next: that which goes on with a run that was stopped, or scores its model once more."""
+    """What to type next: the command that resumes a stopped run, or scores a finished one."""
     command = "train --resume" if result.stopped in EXIT_CODES else "eval"
     return f"mlpcli {command} {shlex.quote(str(result.plan.folder))}"
 
 
 def _ending(result: Result) -> str:
     how = "" if result.stopped == "finished" else f" ({result.stopped})"
-    epochs = count(result.epochs, "epoch")
-    best = (
-        f"best by validation loss: epoch {result.best_epoch}"
-        if result.best_epoch
-        else "the first was not finished"
-    )
-    return f"{epochs} in {result.seconds:.1f} s{how}, {best}"
+    ending = f"{count(result.epochs, 'epoch')} in {result.seconds:.1f} s{how}"
+    if not result.best_epoch:
+        return f"{ending}, the first was not finished"
+    return f"{ending}, best by validation loss: epoch {result.best_epoch}"

@@ -1,23 +1,26 @@
-"""A run on disk, whole enough to go on from: weights, moments, streams, position, the best weights, and what it is of.
+"""A checkpoint: everything on disk that a stopped run needs to go on.
 
     checkpoint.npz: theta, slot0, slot1, …, best, order, header (JSON text as uint8 bytes)
 
-The one before it is kept as checkpoint.1.npz, and read where the newest is not whole. Both are sealed.
+The checkpoint before the newest is kept as checkpoint.1.npz, and read if the newest is damaged.
+Both end in a SHA-256 of all bytes before it.
 """
 
 import json
 import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlpcli.arrays import Floats, Index, Raw, Shape
-from mlpcli.errors import DataError, ModelError
-from mlpcli.model.network import ACTIVATIONS, Network
+from mlpcli.errors import ModelError, UnreadableFileError
+from mlpcli.messages import Notify
+from mlpcli.model.activations import ACTIVATIONS
+from mlpcli.model.network import Network
 from mlpcli.model.optimizers import Hyperparameters, Optimizer
 from mlpcli.model.state import Best, TrainingState
 from mlpcli.storage.reading import check_seal, read_npz
@@ -25,68 +28,98 @@ from mlpcli.storage.writing import write_npz
 
 FORMAT, VERSION = "mlpcli-checkpoint", 1
 NEWEST, BEFORE = "checkpoint.npz", "checkpoint.1.npz"
+MAX_COUNT = 2**63
+# What json, NumPy and this file raise for a header, or arrays, that are not a checkpoint's.
+INCONSISTENT = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a checkpoint records of its run beside the state, for the resumed run to compare.
+
+    `log_bytes` is the length of metrics.jsonl, `seconds` the time that the run has taken. `config`
+    is as it was written, perhaps by another version: whoever resumes the run validates it.
+    """
+
+    config: Any
+    data_sha256: str
+    computed_by: dict[str, Any]
+    log_bytes: int
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run is saved as: its state, its best weights, and, in `about`, settings, data and surroundings."""
+    """A run as it is saved: the state of training, the best weights so far, and the record."""
 
     state: TrainingState
     best: Best
-    about: dict[str, Any]
+    record: RunRecord
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write the run as the newest checkpoint, and keep the one before; nothing where a number is not finite."""
+    """Write the newest checkpoint and keep the one before; writes nothing if a number is not finite.
+
+    Raises OutputError if the file cannot be written.
+    """
     state, best = checkpoint.state, checkpoint.best
-    if not all(
-        np.isfinite(vector).all()
-        for vector in (state.network.theta, best.theta, *state.optimizer.slots)
-    ):
+    slots = state.optimizer.slots
+    vectors = [state.network.theta, best.theta, *slots]
+    if not all(np.isfinite(vector).all() for vector in vectors):
         return
-    arrays: dict[str, Raw] = {
-        "theta": state.network.theta,
-        "best": best.theta,
-        "order": state.order,
-    }
-    arrays |= {f"slot{n}": slot for n, slot in enumerate(state.optimizer.slots)}
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "shape": state.network.shape,
-        "activation": state.network.activation,
-        "optimizer": [
-            state.optimizer.name,
-            vars(state.optimizer.hyper),
-            state.optimizer.weight_decay,
-        ],
-        "steps": state.optimizer.steps,
-        "streams": [rng.bit_generator.state for rng in (state.shuffle, state.dropout)],
-        "position": [state.epoch, state.batch, state.loss_sum],
-        "best": [best.epoch, best.loss if best.epoch else None],
-        "about": checkpoint.about,
-    }
-    text = json.dumps(header, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(_header(checkpoint), ensure_ascii=False, sort_keys=True)
+    arrays: dict[str, Raw] = {"theta": state.network.theta, "best": best.theta}
+    arrays["order"] = state.order
+    arrays |= {f"slot{n}": slot for n, slot in enumerate(slots)}
     arrays["header"] = np.frombuffer(text.encode(), np.uint8)
     write_npz(folder / NEWEST, arrays, previous=folder / BEFORE)
 
 
-def saved_before(folder: Path) -> bool:
-    """Whether a run was ever saved there."""
+def _header(checkpoint: Checkpoint) -> dict[str, Any]:
+    state, best = checkpoint.state, checkpoint.best
+    optimizer = state.optimizer
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "shape": state.network.shape,
+        "activation": state.network.activation,
+        "optimizer": [optimizer.name, vars(optimizer.hyper), optimizer.weight_decay],
+        "steps": optimizer.steps,
+        "streams": [rng.bit_generator.state for rng in (state.shuffle, state.dropout)],
+        "position": [state.epoch, state.batch, state.loss_sum],
+        "best": [best.epoch, best.loss if best.epoch else None],
+        "about": asdict(checkpoint.record),
+    }
+
+
+def exists(folder: Path) -> bool:
+    """Whether the run in a folder was ever saved."""
     return any(os.path.lexists(folder / name) for name in (NEWEST, BEFORE))
 
 
-def load(folder: Path, notify: Callable[[str], object] = lambda said: None) -> Checkpoint:
-    """The newest checkpoint of a run that is whole, told where that is the one before; ModelError where none is."""
+def load(folder: Path, notify: Notify = lambda message: None) -> Checkpoint:
+    """The newest checkpoint that is whole; a message says if it is not the newest of all.
+
+    Raises ModelError if none is whole.
+    """
     try:
         return _read(folder / NEWEST)
-    except DataError as error:
-        damaged = str(error)
+    except UnreadableFileError as error:
+        newest = error
     try:
         before = _read(folder / BEFORE)
-    except DataError as error:
-        raise ModelError(f"{damaged} {folder} holds no checkpoint to resume from.") from error
-    notify(f"{damaged} The run goes on from the checkpoint before it.")
+    except UnreadableFileError as error:
+        raise ModelError(
+            f"{newest.path}: {newest.problem}. {folder} holds no checkpoint to resume from."
+        ) from error
+    notify(f"{newest.path}: {newest.problem}. The run goes on from the checkpoint before it.")
     return before
 
 
@@ -95,48 +128,45 @@ def _read(path: Path) -> Checkpoint:
     arrays = read_npz(path, most_packed=1)
     try:
         header = json.loads(arrays["header"].tobytes())
-        if (header["format"], header["version"]) != (FORMAT, VERSION):
-            raise DataError(
-                f"{path}: is a checkpoint of another version of mlpcli, or of another program."
-            )
-        return _assembled(arrays, header)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise DataError(
-            f"{path}: is not a checkpoint of mlpcli, or not a whole one ({error})."
+        version = (header["format"], header["version"])
+        if version == (FORMAT, VERSION):
+            return _checkpoint(arrays, header)
+    except INCONSISTENT as error:
+        raise UnreadableFileError(
+            path, f"is not a checkpoint of mlpcli, or not a whole one ({error})"
         ) from error
+    raise UnreadableFileError(
+        path, "is a checkpoint of another version of mlpcli, or of another program"
+    )
 
 
-def _assembled(arrays: dict[str, Raw], header: dict[str, Any]) -> Checkpoint:
-    """The checkpoint that arrays and header describe; raises one of many errors where they do not go together."""
+def _checkpoint(arrays: dict[str, Raw], header: dict[str, Any]) -> Checkpoint:
+    """The checkpoint of arrays and header; raises one of INCONSISTENT if they do not agree."""
     length = Shape(*_counts(header["shape"])).parameters
     network = _network(header, _vector(arrays, "theta", length))
     optimizer = _optimizer(header, network)
     for n, slot in enumerate(optimizer.slots):
         slot[...] = _vector(arrays, f"slot{n}", length)
-    shuffle, dropout = (_stream(state) for state in header["streams"])
+    shuffle, dropout = (_rng(state) for state in header["streams"])
     epoch, batch, loss_sum = header["position"]
     _counts([epoch, batch])
     order = _order(arrays["order"])
     state = TrainingState(
         network, optimizer, shuffle, dropout, epoch, batch, order, _finite(loss_sum)
     )
-    return Checkpoint(
-        state, _best(header, _vector(arrays, "best", length)), _about(header["about"])
+    best = _best(header, _vector(arrays, "best", length))
+    return Checkpoint(state, best, _record(header["about"]))
+
+
+def _record(about: dict[str, Any]) -> RunRecord:
+    (log_bytes,) = _counts([about["log_bytes"]])
+    return RunRecord(
+        config=about.get("config"),
+        data_sha256=about["data_sha256"],
+        computed_by=dict(about["computed_by"]),
+        log_bytes=log_bytes,
+        seconds=_finite(about["seconds"]),
     )
-
-
-def _about(about: Any) -> dict[str, Any]:
-    """What is said of a run, with all in it that a resumed one needs, but for its settings, which may be older."""
-    _counts([about["log_bytes"]])
-    needed = {"seconds": _finite(about["seconds"]), "computed_by": dict(about["computed_by"])}
-    return {**about, "data_sha256": about["data_sha256"], **needed}
 
 
 def _network(header: dict[str, Any], theta: Floats) -> Network:
@@ -158,7 +188,9 @@ def _optimizer(header: dict[str, Any], network: Network) -> Optimizer:
 def _best(header: dict[str, Any], theta: Floats) -> Best:
     epoch, loss = header["best"]
     _counts([epoch])
-    return Best(theta, epoch, _finite(loss) if epoch else math.inf)
+    if not epoch:
+        return Best(theta, epoch, math.inf)
+    return Best(theta, epoch, _finite(loss))
 
 
 def _vector(arrays: dict[str, Raw], name: str, length: int) -> Floats:
@@ -174,8 +206,8 @@ def _order(order: Raw) -> Index:
     return order.astype(np.intp, copy=False)
 
 
-def _counts(values: list[Any]) -> list[int]:
-    if not all(type(value) is int and 0 <= value < 2**63 for value in values):
+def _counts(values: Sequence[Any]) -> Sequence[int]:
+    if not all(type(value) is int and 0 <= value < MAX_COUNT for value in values):
         raise ValueError(f"{values} are no counts")
     return values
 
@@ -186,7 +218,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _stream(state: Any) -> np.random.Generator:
+def _rng(state: Any) -> np.random.Generator:
     generator = np.random.PCG64DXSM()
     generator.state = state
     return np.random.Generator(generator)

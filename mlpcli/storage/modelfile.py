@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mlpcli.arrays import Raw, Shape
-from mlpcli.errors import DataError, ModelError
+from mlpcli.errors import ModelError, UnreadableFileError
 from mlpcli.model.activations import ACTIVATIONS
 from mlpcli.model.network import Network
 from mlpcli.preprocessing.scaling import Scaling
@@ -73,9 +73,9 @@ def load(path: Path) -> Model:
     """Read a model; raises ModelError when the file is not a whole and consistent one."""
     try:
         arrays = read_npz(path, MOST_PACKED)
-    except DataError as error:
+    except UnreadableFileError as error:
         raise ModelError(
-            f"{error} It is no model that mlpcli train wrote, or it is damaged."
+            f"{path}: {error.problem}. It is no model that mlpcli train wrote, or it is damaged."
         ) from error
     header = _header(path, arrays)
     _check_seal(path, bool(header.get("sealed")))
@@ -94,9 +94,9 @@ def load(path: Path) -> Model:
 def _check_seal(path: Path, needed: bool) -> None:
     try:
         check_seal(path, needed)
-    except DataError as error:
+    except UnreadableFileError as error:
         raise ModelError(
-            f"{error} If it was changed on purpose, take 'sealed' out of its header."
+            f"{path}: {error.problem}. If it was changed on purpose, take 'sealed' out of its header."
         ) from error
 
 

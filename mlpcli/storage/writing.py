@@ -12,7 +12,8 @@ import numpy as np
 
 from mlpcli.arrays import Raw
 from mlpcli.errors import OutputError
-from mlpcli.storage.reading import DIGEST, SEAL, digest, reason
+from mlpcli.messages import system_reason
+from mlpcli.storage.reading import DIGEST, SEAL, digest
 
 
 def write_whole(
@@ -38,7 +39,7 @@ def write_whole(
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {reason(error)}.") from error
+        raise OutputError(f"{path}: cannot be written: {system_reason(error)}.") from error
     finally:
         if temporary and os.path.exists(temporary):
             with suppress(OSError):  # the next run clears it away
@@ -74,7 +75,7 @@ def _appending(path: Path) -> Iterator[BinaryIO]:
         with open(path, "ab") as file:
             yield file
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {reason(error)}.") from error
+        raise OutputError(f"{path}: cannot be written: {system_reason(error)}.") from error
 
 
 def append_line(path: Path, line: str) -> int:
@@ -100,7 +101,7 @@ def make_folder(path: Path, new: bool = False) -> None:
     try:
         path.mkdir(parents=True, exist_ok=not new)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be made: {reason(error)}.") from error
+        raise OutputError(f"{path}: cannot be made: {system_reason(error)}.") from error
 
 
 def remove_folder(path: Path) -> None:
@@ -114,7 +115,7 @@ def move(path: Path, to: Path) -> None:
     try:
         os.replace(path, to)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be moved to {to}: {reason(error)}.") from error
+        raise OutputError(f"{path}: cannot be moved to {to}: {system_reason(error)}.") from error
 
 
 def remove(paths: list[Path]) -> None:
@@ -123,7 +124,7 @@ def remove(paths: list[Path]) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(f"{path}: cannot be replaced: {reason(error)}.") from error
+            raise OutputError(f"{path}: cannot be replaced: {system_reason(error)}.") from error
 
 
 def _umask() -> int:

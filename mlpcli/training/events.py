@@ -1,4 +1,4 @@
-"""What training says as it goes, and why it may stop."""
+"""The events of training, and the reasons for which it stops."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -8,12 +8,12 @@ from mlpcli.model.metrics import Scores
 StopReason: TypeAlias = Literal[
     "finished", "early stopping", "interrupted", "terminated", "diverged"
 ]
-Answer: TypeAlias = StopReason | Literal["pause"] | None  # what a listener says to an event
+Answer: TypeAlias = StopReason | Literal["pause"] | None  # what an observer answers to an event
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Training begins or goes on: so many epochs of so many batches in all."""
+    """Training begins or goes on; `epochs` of `batches` minibatches each are the whole run."""
 
     epochs: int
     batches: int
@@ -31,7 +31,7 @@ class BatchDone:
 
 @dataclass(frozen=True, slots=True)
 class EpochDone:
-    """All training rows were seen once more; `train_loss` is their mean loss under dropout."""
+    """Every training row was seen once more; `train_loss` is their mean loss under dropout."""
 
     epoch: int
     train_loss: float
@@ -42,12 +42,12 @@ class EpochDone:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """A listener asked for a pause at the end of a batch; the state is whole, as it is not at every batch."""
+    """The state is complete after a minibatch, because an observer asked for a pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The last event: why training stopped, and a sentence where that needs one."""
+    """The last event: why training stopped, with a sentence where the reason needs one."""
 
     reason: StopReason
     sentence: str = ""

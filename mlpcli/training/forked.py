@@ -1,9 +1,9 @@
-"""Processes that share one network, each with some of its hidden units; all they exchange is B×K logits a step.
+"""Processes on this machine that train one network, each with some of its hidden units.
 
-No gradient flows to x, so a unit's weights need nothing of the other units but the sum of all
-parts of the logits, h W2. This process and its forked copies run the same code over the same rows
-and the same random streams, and meet at that sum: Workers.add_up. A worker whose peer has gone,
-told or killed, reads the end of its socket, and goes too.
+This process, rank 0, forks the others. All run the same code over the same rows and the same random
+streams, and meet in `allreduce`, where the sum of h W2 goes through shared memory. Sockets between
+rank 0 and each other process carry one byte for "I have arrived". A process that finds its socket
+closed knows that the other one has ended, and ends too.
 """
 
 import os
@@ -11,50 +11,51 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 
 from numpy.typing import DTypeLike
 
 from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.errors import WorkerError
 
-SPINS = 300  # looks at a socket before sleeping on it: some 300 µs, as long as a peer is late in a usual step
-SAID = b"."
-# They go to the whole process group, and the first process decides.
+SPINS = 300  # looks at a socket before it blocks: some 300 µs, a usual difference between processes
+ARRIVED = b"."
+# A terminal sends these to every process of a group. Rank 0 decides; the others ignore them.
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class GoneError(Exception):
-    """The other end of a socket is closed: its process has ended."""
+    """The process at the other end of a socket has ended."""
 
 
-def even_cuts(H: int, count: int) -> list[slice]:
-    """Slices that share out H units, about as many to each, at multiples of 16 where there are enough."""
-    step = 16 if 64 * count <= H else 1
-    ends = [round(H * rank / count / step) * step for rank in range(count)] + [H]
-    return [slice(start, end) for start, end in pairwise(ends)]
-
-
-def tell(peer: socket.socket) -> None:
-    """Say that this process has come so far; GoneError where the peer is no more."""
+def send_arrival(peer: socket.socket) -> None:
+    """Tell a process that this one has arrived; raises GoneError if it has ended."""
     try:
-        peer.send(SAID)
+        peer.send(ARRIVED)
     except OSError as error:
         raise GoneError from error
 
 
-def wait_for(peer: socket.socket) -> None:
-    """Return when a peer has come so far; GoneError where it is no more."""
+def await_arrival(peer: socket.socket) -> None:
+    """Return when a process has arrived; raises GoneError if it has ended."""
     try:
-        heard = next(filter(None, (_looked(peer) for _ in range(SPINS))), None) or peer.recv(1)
+        received = _received_soon(peer) or peer.recv(1)
     except OSError as error:
         raise GoneError from error
-    if heard != SAID:
+    if received != ARRIVED:
         raise GoneError
 
 
-def _looked(peer: socket.socket) -> bytes | None:
-    """What a peer has said, or nothing yet, or that it has ended."""
+def _received_soon(peer: socket.socket) -> bytes | None:
+    """What a process sends within a few hundred microseconds: blocking would take longer to wake up."""
+    for _ in range(SPINS):
+        received = _received(peer)
+        if received:
+            return received
+    return None
+
+
+def _received(peer: socket.socket) -> bytes | None:
+    """What a process has sent, None if nothing yet, b"ended" if it has closed its socket."""
     try:
         return peer.recv(1, socket.MSG_DONTWAIT) or b"ended"
     except BlockingIOError:
@@ -63,41 +64,48 @@ def _looked(peer: socket.socket) -> bytes | None:
 
 
 class ForkedWorkers:
-    """The processes of a run: `count` in all, `rank` which one this is; the first is the one that was started."""
+    """A Communicator of `size` processes on this machine; rank 0 is the process that was started.
 
-    def __init__(self, count: int, logits: int, dtype: DTypeLike) -> None:
-        self.count, self.rank = count, 0
-        self.met = False  # whether all others are known to wait at the next sum
-        self.parts: Floats = shared_zeros(count * logits, dtype).reshape(
-            count, logits
-        )  # the first row is the sum
-        self.peers: list[socket.socket] = []
+    `logits` is the largest number of logits, rows times classes, that one allreduce takes.
+    """
+
+    def __init__(self, size: int, logits: int, dtype: DTypeLike) -> None:
+        self.size = size
+        self.rank = 0
+        self.all_arrived = False  # whether all others are known to wait in their next allreduce
+        self.buffers: Floats = shared_zeros(size * logits, dtype).reshape(size, logits)
+        self.peers: list[socket.socket] = []  # of rank 0: all others; of the others: rank 0
         self.children: list[int] = []
 
     def start(self, work: Callable[[int], object]) -> None:
-        """Fork the others; each does work(rank), waits until it is not needed any more, and never returns."""
-        for rank in range(1, self.count):
-            here, there = socket.socketpair()
-            self.peers.append(here)
-            before = signal.pthread_sigmask(
-                signal.SIG_BLOCK, IGNORED
-            )  # until the child has its own way with them
-            try:
-                child = self._forked()
-                if not child:
-                    self._serve(rank, there, work, before)
-                self.children.append(child)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
-                there.close()
+        """Fork the others: each runs work(rank), waits for close(), and exits.
 
-    def _forked(self) -> int:
+        Raises WorkerError if the system refuses a process.
+        """
+        for rank in range(1, self.size):
+            self._start(rank, work)
+
+    def _start(self, rank: int, work: Callable[[int], object]) -> None:
+        here, there = socket.socketpair()
+        self.peers.append(here)
+        # A signal between fork and the child's own settings would find rank 0's handlers there.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+        try:
+            child = self._fork()
+            if not child:
+                self._serve(rank, there, work, mask)
+            self.children.append(child)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            there.close()
+
+    def _fork(self) -> int:
         try:
             return os.fork()
         except OSError as error:
             raise WorkerError(
-                f"Of {self.count} processes no more than {len(self.children) + 1} can be started: {error.strerror}. "
-                "Try again with --threads 1, which trains in one process."
+                f"Only {len(self.children) + 1} of {self.size} processes can be started: "
+                f"{error.strerror}. Try again with --threads 1, which trains in one process."
             ) from error
 
     def _serve(
@@ -107,77 +115,89 @@ class ForkedWorkers:
         work: Callable[[int], object],
         mask: set[int | signal.Signals],
     ) -> None:
-        """The life of a forked process; what it writes is in shared memory alone."""
+        """Run a forked process to its end; it writes to shared memory alone."""
         status = 1
         try:
             for number in IGNORED:
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for other in self.peers:
-                other.close()  # or a peer's end would never be seen
+                other.close()  # an inherited copy would keep the socket open when rank 0 has ended
             self.rank, self.peers = rank, [leader]
             work(rank)
-            self._meet()
+            self._wait_for_leader()
         except GoneError:
             status = 0
         finally:
             os._exit(status)
 
     def allreduce(self, z: Floats) -> None:
-        """Replace each process's part of the logits, z (n,K), by the sum over all; the same bits in each.
+        """Replace z (n,K) by its sum over all processes, with the same bits in each.
 
-        Raises WorkerError where another process has ended.
+        Raises WorkerError in rank 0, and GoneError in the others, if a process has ended.
         """
         logits = z.reshape(-1)
-        total, *others = self.parts[:, : len(logits)]
         if self.rank:
-            others[self.rank - 1][:] = logits
-            self._meet()
-            logits[:] = total
+            self._send_summand(logits)
         else:
-            self.barrier()  # before that, the last sum may still be being read
-            for part in others:
-                logits += part
-            total[:] = logits
-            self._let_go()
+            self._add_summands(logits)
 
-    def _meet(self) -> None:
-        """Tell the first process that this one has come to a sum, and wait until that is done."""
-        tell(self.peers[0])
-        wait_for(self.peers[0])
+    def _send_summand(self, logits: Floats) -> None:
+        self.buffers[self.rank, : len(logits)] = logits
+        self._wait_for_leader()
+        logits[:] = self.buffers[0, : len(logits)]
 
-    def _let_go(self) -> None:
-        self.met = False
+    def _add_summands(self, logits: Floats) -> None:
+        """Add up in the order of ranks, so that equal numbers of processes give equal bits."""
+        self.barrier()  # until then, another process may still read the last sum
+        total, *summands = self.buffers[:, : len(logits)]
+        for summand in summands:
+            logits += summand
+        total[:] = logits
+        self._release()
+
+    def _wait_for_leader(self) -> None:
+        """Tell rank 0 that this process has arrived, and return when rank 0 lets it go on."""
+        (leader,) = self.peers
+        send_arrival(leader)
+        await_arrival(leader)
+
+    def _release(self) -> None:
+        """Let all others go on from where they wait."""
+        self.all_arrived = False
         for peer in self.peers:
-            with _lost():
-                tell(peer)
+            with _worker_error():
+                send_arrival(peer)
 
     def barrier(self) -> None:
-        """Return when every other process waits at the next sum, so that what they share stands still.
+        """Return when all others wait in their next allreduce: shared buffers are safe to read.
 
-        Raises WorkerError where one of them has ended.
+        For rank 0. Raises WorkerError if one of the others has ended.
         """
-        for peer in self.peers if not self.met else []:
-            with _lost():
-                wait_for(peer)
-        self.met = True
+        if self.all_arrived:
+            return
+        for peer in self.peers:
+            with _worker_error():
+                await_arrival(peer)
+        self.all_arrived = True
 
     def close(self) -> None:
-        """Send the others home, and return when they have gone."""
+        """Close the sockets, which ends the other processes, and return when they have ended."""
         for peer in self.peers:
             peer.close()
         for child in self.children:
             os.waitpid(child, 0)
-        self.peers, self.children = [], []
+        self.peers = []
+        self.children = []
 
 
 @contextmanager
-def _lost() -> Iterator[None]:
-    """What the first process says when another one has gone."""
+def _worker_error() -> Iterator[None]:
+    """Turn GoneError into the WorkerError of rank 0."""
     try:
         yield
     except GoneError as error:
         raise WorkerError(
-            "A worker process ended before its time: was it killed, or the memory used up? "
+            "A worker process ended before its time: was it killed, or was the memory used up? "
             "Try again with --threads 1, which trains in one process."
         ) from error

@@ -1,4 +1,4 @@
-"""Training: epochs and minibatches, as a generator of events that can be told to stop."""
+"""The training loop: epochs and minibatches, as a generator of events that can be told to stop."""
 
 import math
 from collections import deque
@@ -12,104 +12,108 @@ from numpy.typing import DTypeLike
 from mlpcli.arrays import ALL, Floats, Shape
 from mlpcli.config import Config
 from mlpcli.datasets.dataset import BatchLoader, Dataset
+from mlpcli.model.buffers import gradient, workspace
 from mlpcli.model.dropout import Masks, draw_nothing_dropped
 from mlpcli.model.metrics import Scores
-from mlpcli.model.network import (
-    AllReduce,
-    Network,
-    backward,
-    forward,
-    gradient,
-    initialise,
-    mean_loss,
-    no_reduce,
-    workspace,
-)
-from mlpcli.model.optimizers import Hyperparameters, Optimizer, limit_norms, rate
+from mlpcli.model.network import Network, backward, forward, initialise, mean_loss
+from mlpcli.model.optimizers import Hyperparameters, Optimizer, limit_norms
+from mlpcli.model.schedules import rate
 from mlpcli.model.state import Streams, TrainingState
+from mlpcli.training.communicator import Communicator, SingleProcess
 from mlpcli.training.events import Answer, BatchDone, EpochDone, Event, Paused, Started, Stopped
-from mlpcli.training.forked import ForkedWorkers, even_cuts
-from mlpcli.training.scoring import SCORED_TOGETHER, Scorer
+from mlpcli.training.forked import ForkedWorkers
+from mlpcli.training.resources import SCORING_ROWS, even_slices
+from mlpcli.training.scoring import Scorer
 
-HOPELESS = (
-    1_000  # an epoch whose mean loss is over this many times ln K, that of guessing, has diverged
-)
+DIVERGED = 1_000  # a mean loss of more than this many times ln K, the loss of guessing, is hopeless
 
-Draw: TypeAlias = Callable[[np.random.Generator, int], Floats | float]
+DrawMask: TypeAlias = Callable[[np.random.Generator, int], Floats | float]
 Events: TypeAlias = Generator[Event, Answer, None]
 
 
 def new_state(
-    config: Config, shape: Shape, seeds: Streams, dtype: DTypeLike = np.float32
+    config: Config, shape: Shape, streams: Streams, dtype: DTypeLike = np.float32
 ) -> TrainingState:
-    """A fresh start: initial weights, and an optimizer at rest."""
+    """The state before the first step: initial weights, and an optimizer whose moments are 0."""
     network = Network(shape, config.network.activation, dtype)
-    initialise(network, seeds.initialise)
-    o = config.optimizer
-    hyper = Hyperparameters(
-        momentum=o.momentum, nesterov=o.nesterov, beta1=o.beta1, beta2=o.beta2, epsilon=o.epsilon
+    initialise(network, streams.initialise)
+    settings = config.optimizer
+    constants = Hyperparameters(
+        momentum=settings.momentum,
+        nesterov=settings.nesterov,
+        beta1=settings.beta1,
+        beta2=settings.beta2,
+        epsilon=settings.epsilon,
     )
-    return TrainingState(
-        network, Optimizer(o.name, network, hyper, o.weight_decay), seeds.shuffle, seeds.dropout
-    )
+    optimizer = Optimizer(settings.name, network, constants, settings.weight_decay)
+    return TrainingState(network, optimizer, streams.shuffle, streams.dropout)
+
+
+def minibatches(n_rows: int, batch_size: int) -> tuple[int, int]:
+    """B, the rows in a minibatch, and the minibatches in an epoch, a shorter last one included."""
+    B = min(batch_size, n_rows)
+    return B, -(-n_rows // B)
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one process trains: its own state, which of the hidden units that is, and the sum over all of them."""
+class Shard:
+    """What one process trains: some of the hidden units, with a state of their own."""
 
     state: TrainingState
     units: slice
-    allreduce: AllReduce
-
-
-def minibatches(rows: int, batch_size: int) -> tuple[int, int]:
-    """B, the rows in a minibatch, and how many of them an epoch has, the last short one included."""
-    B = min(batch_size, rows)
-    return B, -(-rows // B)
+    communicator: Communicator
 
 
 class TrainStep:
-    """Takes one step after another; owns the buffers, the masks and the feed that steps reuse."""
+    """Takes one step after another; owns the buffers, masks and loader that all steps share."""
 
-    def __init__(self, share: Share, data: Dataset, config: Config) -> None:
-        state, self.allreduce = share.state, share.allreduce
-        shape, dtype, rows = state.network.shape, state.network.theta.dtype, len(data.train)
-        self.state, self.config = state, config
-        self.B, self.batches = minibatches(rows, config.training.batch_size)
+    def __init__(self, shard: Shard, data: Dataset, config: Config) -> None:
+        state = shard.state
+        shape, dtype = state.network.shape, state.network.theta.dtype
+        n_rows = len(data.train)
+        self.state = state
+        self.config = config
+        self.allreduce = shard.communicator.allreduce
+        self.B, self.batches = minibatches(n_rows, config.training.batch_size)
         self.warmup = round(config.optimizer.warmup_epochs * self.batches)
-        self.lr = self._rate(state.batch - 1)  # the last step's learning rate
+        self.lr = self._learning_rate(state.batch - 1)  # of the last step
         self.loader = BatchLoader(data.train, data.scaling, self.B)
-        self.ws, self.grad = workspace(shape, self.B, dtype), gradient(shape, self.B, dtype)
-        last = rows - (self.batches - 1) * self.B
-        self.short = self.ws.first(last), self.grad.first(last)
-        self.hidden_mask = _mask(
-            config.network.dropout, (self.B, config.network.hidden), dtype, share.units
-        )
-        self.input_mask = _mask(config.network.input_dropout, (self.B, shape.D), dtype, ALL)
+        self.ws = workspace(shape, self.B, dtype)
+        self.grad = gradient(shape, self.B, dtype)
+        n_last = n_rows - (self.batches - 1) * self.B
+        self.last_ws = self.ws.first(n_last)
+        self.last_grad = self.grad.first(n_last)
+        settings = config.network
+        self.hidden_mask = _mask(settings.dropout, (self.B, settings.hidden), dtype, shard.units)
+        self.input_mask = _mask(settings.input_dropout, (self.B, shape.D), dtype, ALL)
 
-    def _rate(self, batch: int) -> float:
+    def _learning_rate(self, batch: int) -> float:
+        settings = self.config.optimizer
         step = self.state.epoch * self.batches + batch
-        o = self.config.optimizer
-        return o.lr * rate(
-            o.schedule, step, self.config.training.epochs * self.batches, self.warmup
-        )
+        steps = self.config.training.epochs * self.batches
+        return settings.lr * rate(settings.schedule, step, steps, self.warmup)
+
+    def _next_rows(self) -> np.ndarray:
+        """The indices of the next minibatch's rows among the training rows."""
+        start = self.state.batch * self.B
+        return self.state.order[start : start + self.B]
 
     @np.errstate(over="ignore", invalid="ignore")
     def step(self) -> tuple[int, float]:
         """Take the next step; returns its number of rows and their mean loss before it.
 
-        Where that loss is not finite, the weights stay as they are.
+        If that loss is not finite, the weights stay as they are.
         """
         state, settings = self.state, self.config.network
-        self.lr = self._rate(state.batch)
-        places = state.order[state.batch * self.B : (state.batch + 1) * self.B]
-        ws, grad = (self.ws, self.grad) if len(places) == self.B else self.short
-        labels = self.loader.fill(places, ws.x)
-        active_columns = self.loader.active_columns(len(places))
+        self.lr = self._learning_rate(state.batch)
+        indices = self._next_rows()
+        n = len(indices)
+        ws, grad = (self.ws, self.grad) if n == self.B else (self.last_ws, self.last_grad)
+        labels = self.loader.fill(indices, ws.x)
+        active_columns = self.loader.active_columns(n)
         if settings.input_dropout:
-            ws.x *= self.input_mask(state.dropout, len(places))
-        r = self.hidden_mask(state.dropout, len(places))
+            ws.x *= self.input_mask(state.dropout, n)
+        r = self.hidden_mask(state.dropout, n)
         forward(state.network, ws.x, r, ws, active_columns, self.allreduce)
         loss = mean_loss(labels, ws)
         if math.isfinite(loss):
@@ -117,114 +121,124 @@ class TrainStep:
             state.optimizer.step(state.network, grad.flat, self.lr)
             if settings.max_norm:
                 limit_norms(state.network.W1, settings.max_norm)
-        return len(places), loss
+        return n, loss
 
 
-def _mask(dropout: float, shape: tuple[int, int], dtype: DTypeLike, part: slice) -> Draw:
-    return Masks(shape, dropout, dtype, part).draw if dropout else draw_nothing_dropped
+def _mask(dropout: float, shape: tuple[int, int], dtype: DTypeLike, columns: slice) -> DrawMask:
+    """The function that draws the masks of a layer, or the one that draws r = 1."""
+    if not dropout:
+        return draw_nothing_dropped
+    return Masks(shape, dropout, dtype, columns).draw
 
 
-def train(state: TrainingState, data: Dataset, config: Config, processes: int = 1) -> Events:
-    """Train from where the state is to the last epoch, or until an event is answered with a reason to stop.
+def train(state: TrainingState, data: Dataset, config: Config, n_processes: int = 1) -> Events:
+    """Train from where the state is to the last epoch, or until an answer is a reason to stop.
 
-    Yields Started, then BatchDone for each batch and EpochDone for each epoch, then Stopped.
-    The state is whole at every yield; with more than one process, at every one but BatchDone.
+    Yields Started, then BatchDone for each minibatch and EpochDone for each epoch, then Stopped.
+    The state is complete at every event; with several processes, at every one but BatchDone.
+    Raises WorkerError if another process cannot be started, or ends before its time.
     """
-    if processes == 1:
-        return _epochs(Share(state, ALL, no_reduce), data, config)
-    return _shared_out(state, data, config, processes)
+    if n_processes == 1:
+        return _epochs(Shard(state, ALL, SingleProcess()), data, config)
+    return _in_processes(state, data, config, n_processes)
 
 
-def _epochs(share: Share, data: Dataset, config: Config) -> Events:
-    state = share.state
-    train_step, checker = (
-        TrainStep(share, data, config),
-        Scorer(state.network, data.scaling, data.validation, share.allreduce),
-    )
+def _epochs(shard: Shard, data: Dataset, config: Config) -> Events:
+    """All epochs of one process."""
+    state, allreduce = shard.state, shard.communicator.allreduce
+    train_step = TrainStep(shard, data, config)
+    scorer = Scorer(state.network, data.scaling, data.validation, allreduce)
     answer = yield Started(config.training.epochs, train_step.batches)
-    stopped = _reason(answer)
+    stopped = _reason_to_stop(answer)
     while stopped is None and state.epoch < config.training.epochs:
         stopped = yield from _batches(train_step, len(data.train))
         if stopped is None:
-            stopped = yield from _end_epoch(train_step, checker.score(), len(data.train))
+            stopped = yield from _end_epoch(train_step, scorer.score(), len(data.train))
     yield stopped or Stopped("finished")
 
 
-def _shared_out(state: TrainingState, data: Dataset, config: Config, processes: int) -> Events:
-    """Train with the hidden units shared out over processes; this one leads, and answers for all."""
-    cuts = even_cuts(state.network.shape.H, processes)
-    parts = [state.part(units) for units in cuts]
-    rows = max(minibatches(len(data.train), config.training.batch_size)[0], SCORED_TOGETHER)
-    workers = ForkedWorkers(processes, rows * state.network.shape.K, state.network.theta.dtype)
+def _in_processes(state: TrainingState, data: Dataset, config: Config, size: int) -> Events:
+    """Train with the hidden units shared out over processes; rank 0 answers for all."""
+    units = even_slices(state.network.shape.H, size)
+    states = [state.shard(part) for part in units]
+    n_rows = max(minibatches(len(data.train), config.training.batch_size)[0], SCORING_ROWS)
+    workers = ForkedWorkers(size, n_rows * state.network.shape.K, state.network.theta.dtype)
 
     def events(rank: int) -> Events:
-        return _epochs(Share(parts[rank], cuts[rank], workers.allreduce), data, config)
+        return _epochs(Shard(states[rank], units[rank], workers), data, config)
+
+    def gather() -> None:
+        workers.barrier()
+        state.copy_position(states[0])
+        for part, its_units in zip(states, units, strict=True):
+            state.gather(part, its_units)
 
     try:
         workers.start(lambda rank: deque(events(rank), maxlen=0))
         leading = events(0)
         event = next(leading)
         while not isinstance(event, Stopped):
-            event = leading.send((yield event))
+            answer = yield event
+            event = leading.send(answer)
             if not isinstance(event, BatchDone):
-                workers.barrier()
-                state.copy_position(parts[0])
-                for part, units in zip(parts, cuts, strict=True):
-                    state.gather(part, units)
+                gather()
         yield event
     finally:
         workers.close()
 
 
-def _batches(train_step: TrainStep, rows: int) -> Generator[Event, Answer, Stopped | None]:
-    """The batches that are left of the epoch in progress."""
+def _batches(train_step: TrainStep, n_rows: int) -> Generator[Event, Answer, Stopped | None]:
+    """The minibatches that are left of the epoch in progress."""
     state = train_step.state
     if state.batch == 0:
-        state.order, state.loss_sum = state.shuffle.permutation(rows), 0.0
+        state.order = state.shuffle.permutation(n_rows)
+        state.loss_sum = 0.0
     while state.batch < train_step.batches:
-        count, loss = train_step.step()
+        n, loss = train_step.step()
         if not math.isfinite(loss):
             return _diverged(train_step, f"the loss of batch {state.batch + 1} is {loss}")
         state.batch += 1
-        state.loss_sum += loss * count
-        answer = yield BatchDone(state.epoch + 1, state.batch, count, loss)
+        state.loss_sum += loss * n
+        answer = yield BatchDone(state.epoch + 1, state.batch, n, loss)
         if answer == "pause":
             answer = yield Paused()
-        stopped = _reason(answer)
+        stopped = _reason_to_stop(answer)
         if stopped:
             return stopped
     return None
 
 
 def _end_epoch(
-    train_step: TrainStep, scores: Scores, rows: int
+    train_step: TrainStep, scores: Scores, n_rows: int
 ) -> Generator[Event, Answer, Stopped | None]:
-    """Close the epoch: its mean loss, the validation scores, and whether training is still sane."""
+    """End an epoch: its mean loss and the validation scores, or Stopped if training diverged."""
     state = train_step.state
-    mean = state.loss_sum / rows
-    limit = HOPELESS * math.log(train_step.state.network.shape.K)
+    mean = state.loss_sum / n_rows
+    guessing = math.log(state.network.shape.K)
     if not math.isfinite(scores.loss):
         return _diverged(train_step, f"the validation loss is {scores.loss}")
-    if mean > limit:
+    if mean > DIVERGED * guessing:
         return _diverged(
-            train_step,
-            f"the mean loss is {mean:.3g}, and guessing would give {limit / HOPELESS:.3g}",
+            train_step, f"the mean loss is {mean:.3g}, and guessing would give {guessing:.3g}"
         )
-    state.epoch, state.batch = state.epoch + 1, 0
-    answer = yield EpochDone(state.epoch, mean, scores, train_step.lr, rows)
-    return _reason(answer)
+    state.epoch += 1
+    state.batch = 0
+    answer = yield EpochDone(state.epoch, mean, scores, train_step.lr, n_rows)
+    return _reason_to_stop(answer)
 
 
-def _reason(answer: Answer) -> Stopped | None:
-    return None if answer is None or answer == "pause" else Stopped(answer)
+def _reason_to_stop(answer: Answer) -> Stopped | None:
+    if answer is None or answer == "pause":
+        return None
+    return Stopped(answer)
 
 
-def _diverged(train_step: TrainStep, what: str) -> Stopped:
+def _diverged(train_step: TrainStep, cause: str) -> Stopped:
     state, batches = train_step.state, train_step.batches
-    batch = min(state.batch + 1, batches)  # a whole epoch is judged after its last batch
+    batch = min(state.batch + 1, batches)  # an epoch is judged after its last minibatch
     return Stopped(
         "diverged",
         f"Training diverged in epoch {state.epoch + 1}, batch {batch} of {batches}, "
-        f"at learning rate {train_step.lr:.3g}: {what}. Try a learning rate of a tenth (optimizer.lr), "
-        "a warm-up (optimizer.warmup_epochs), or scaled features (data.scaling).",
+        f"at learning rate {train_step.lr:.3g}: {cause}. Try a learning rate of a tenth "
+        "(optimizer.lr), a warm-up (optimizer.warmup_epochs), or scaled features (data.scaling).",
     )

@@ -1,4 +1,4 @@
-"""Who listens while training goes on: each takes an event and may answer with a reason to stop."""
+"""Observers of training: each is called with every event, and may answer with a reason to stop."""
 
 import json
 import signal
@@ -10,6 +10,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
+from mlpcli.errors import INTERRUPTED, TERMINATED
+from mlpcli.messages import Notify
 from mlpcli.model.network import Network
 from mlpcli.model.state import Best, TrainingState
 from mlpcli.storage.writing import append_line, cut, flush
@@ -26,93 +28,110 @@ from mlpcli.training.events import (
 from mlpcli.training.loop import Events
 
 Observer: TypeAlias = Callable[[Event], Answer]
-MOST_SAVING = 0.05  # of the time so far
+MAX_SAVING_SHARE = 0.05  # of the time of a run, for its checkpoints
 
 
 def drive(events: Events, observers: Sequence[Observer]) -> Stopped:
-    """Show every event to every observer, pass their answer back, and return the last event."""
+    """Pass every event to every observer, and their answer back; returns the last event."""
     with closing(events):
         event = next(events)
         while not isinstance(event, Stopped):
             answers = [observer(event) for observer in observers]
-            event = events.send(_answer(answers) if any(answers) else None)
+            event = events.send(_answer(answers))
     for observer in observers:
         observer(event)
     return event
 
 
 def _answer(answers: list[Answer]) -> Answer:
-    """The first reason to stop, or else a pause."""
-    return next((answer for answer in answers if answer and answer != "pause"), "pause")
+    """The first reason to stop; if there is none, a pause if an observer asked for one."""
+    for answer in answers:
+        if answer and answer != "pause":
+            return answer
+    return "pause" if "pause" in answers else None
 
 
 class BestModel:
     """Keeps a copy of the weights with the lowest validation loss so far, and their epoch."""
 
     def __init__(self, network: Network, best: Best) -> None:
-        self.network, self.best = network, best
+        self.network = network
+        self.best = best
 
     def __call__(self, event: Event) -> None:
-        """Copy the weights when an epoch has improved on the best."""
+        """Copy the weights if an epoch has improved on the best one."""
         if isinstance(event, EpochDone) and event.validation.loss < self.best.loss:
-            self.best.loss, self.best.epoch = event.validation.loss, event.epoch
+            self.best.loss = event.validation.loss
+            self.best.epoch = event.epoch
             self.best.theta[:] = self.network.theta
 
 
 class EarlyStopping:
-    """Asks to stop after `patience` epochs without a better validation loss; never where it is 0."""
+    """Asks to stop after `patience` epochs without a lower validation loss; never if it is 0."""
 
     def __init__(self, patience: int, state: TrainingState, best: Best) -> None:
-        self.patience, self.state, self.best = patience, state, best
+        self.patience = patience
+        self.state = state
+        self.best = best
 
     def __call__(self, event: Event) -> StopReason | None:
-        """Count the epochs since the last improvement."""
+        """Count the epochs since the best one, so that a resumed run counts as before."""
         waited = self.state.epoch - self.best.epoch
-        return "early stopping" if self.patience and waited >= self.patience else None
+        if self.patience and waited >= self.patience:
+            return "early stopping"
+        return None
 
 
 class MetricsLog:
-    """Writes one JSON object a line and epoch; `seconds` is the whole epoch's, scoring included.
+    """Writes one JSON object for each epoch into a file, on a line of its own.
 
-    The file is begun, or cut back to the `length` that it had when the run was saved, as training starts.
+    As training starts, the file is cut back to `length` bytes: what it had when the run was saved.
+    `seconds` is the time of the whole epoch, its scoring included.
     """
 
     def __init__(
         self, path: Path, length: int = 0, clock: Callable[[], float] = time.perf_counter
     ) -> None:
-        self.path, self.length, self.clock, self.since = path, length, clock, 0.0
+        self.path = path
+        self.length = length
+        self.clock = clock
+        self.epoch_began = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Begin the file, and add a line at each epoch's end."""
+        """Cut the file as training starts, and add a line at the end of each epoch."""
         if isinstance(event, Started):
             self.length = cut(self.path, self.length)
-            self.since = self.clock()
+            self.epoch_began = self.clock()
         if isinstance(event, EpochDone):
             now = self.clock()
-            self.length += append_line(self.path, json.dumps(self._line(event, now - self.since)))
-            self.since = now
+            line = json.dumps(_metrics(event, now - self.epoch_began))
+            self.length += append_line(self.path, line)
+            self.epoch_began = now
 
     def saved_length(self) -> int:
-        """How long the file is, once all its lines are on disk."""
+        """The length of the file in bytes, once all its lines are on disk."""
         flush(self.path)
         return self.length
 
-    def _line(self, event: EpochDone, seconds: float) -> dict[str, Any]:
-        return {
-            "epoch": event.epoch,
-            "train_loss": event.train_loss,
-            "validation_loss": event.validation.loss,
-            "validation_accuracy": event.validation.accuracy,
-            "lr": event.lr,
-            "seconds": round(seconds, 6),
-            "rows_per_second": round(event.rows / max(seconds, 1e-9)),
-        }
+
+def _metrics(event: EpochDone, seconds: float) -> dict[str, Any]:
+    """One line of metrics.jsonl."""
+    return {
+        "epoch": event.epoch,
+        "train_loss": event.train_loss,
+        "validation_loss": event.validation.loss,
+        "validation_accuracy": event.validation.accuracy,
+        "lr": event.lr,
+        "seconds": round(seconds, 6),
+        "rows_per_second": round(event.rows / max(seconds, 1e-9)),
+    }
 
 
 class Checkpoints:
-    """Saves the run at an epoch's end, and every so many seconds in between, but never for more than its share of time.
+    """Saves the run at the end of an epoch, and every `every` seconds within one.
 
-    Asks for a pause, in which the state is whole, where it wants to save within an epoch.
+    Saving takes at most a twentieth of the time. To save within an epoch it asks for a pause, at
+    which the state is complete.
     """
 
     def __init__(
@@ -121,27 +140,30 @@ class Checkpoints:
         every: float,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.save, self.every, self.clock = save, every, clock
-        self.began = self.saved = self.spent = self.longest = 0.0
+        self.save = save
+        self.every = every
+        self.clock = clock
+        self.began = self.saved = 0.0  # times by the clock
+        self.spent = self.longest = 0.0  # seconds in all saves, and in the longest one
 
     def __call__(self, event: Event) -> Literal["pause"] | None:
-        """Save where it is time to."""
+        """Save if it is time to, or ask for the pause to do it in."""
         now = self.clock()
         if isinstance(event, Started):
             self.began = self.saved = now
-        affordable = self.spent + self.longest <= MOST_SAVING * (now - self.began)
+        affordable = self.spent + self.longest <= MAX_SAVING_SHARE * (now - self.began)
         if isinstance(event, BatchDone) and affordable and now - self.saved >= self.every:
             return "pause"
-        if (
-            (isinstance(event, EpochDone) and affordable)
-            or isinstance(event, Paused)
-            or _ended_well(event)
-        ):
-            self.save()
-            self.saved = self.clock()
-            self.spent += self.saved - now
-            self.longest = max(self.longest, self.saved - now)
+        at_epoch = isinstance(event, EpochDone) and affordable
+        if at_epoch or isinstance(event, Paused) or _ended_well(event):
+            self._save(now)
         return None
+
+    def _save(self, now: float) -> None:
+        self.save()
+        self.saved = self.clock()
+        self.spent += self.saved - now
+        self.longest = max(self.longest, self.saved - now)
 
 
 def _ended_well(event: Event) -> bool:
@@ -153,49 +175,53 @@ REASONS: dict[int, StopReason] = {
     signal.SIGTERM: "terminated",
     signal.SIGHUP: "terminated",
 }
-EXIT_CODES: dict[StopReason, int] = {"interrupted": 130, "terminated": 143}
+EXIT_CODES: dict[StopReason, int] = {"interrupted": INTERRUPTED, "terminated": TERMINATED}
+STOPPING = "Stopping after this minibatch, and saving. Press Ctrl-C again to stop at once."
 
 
 class Signals:
-    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a reason to stop; a second one ends the process, a third at once.
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a reason to stop.
 
-    A context manager: signals are watched inside it, and as they were before after it. One that
-    the process was started to ignore stays ignored.
+    The second one raises SystemExit, the third one ends the process at once. A context manager:
+    inside it, signals are caught; after it, they do what they did before. A signal that the
+    process was started to ignore stays ignored.
     """
 
-    def __init__(self, notify: Callable[[str], object]) -> None:
+    def __init__(self, notify: Notify) -> None:
         self.notify = notify
         self.reason: StopReason | None = None
-        self.told = False
-        self.before: dict[int, Any] = {}
+        self.announced = False
+        self.handlers: dict[int, Any] = {}  # those before, by signal
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            heard = [number for number in REASONS if signal.getsignal(number) is not signal.SIG_IGN]
-            self.before = {number: signal.signal(number, self._caught) for number in heard}
+            for number in REASONS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self.handlers[number] = signal.signal(number, self._catch)
         return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
-        for number, handler in self.before.items():
+        for number, handler in self.handlers.items():
             signal.signal(number, handler)
 
     def __call__(self, event: Event) -> StopReason | None:
-        """The reason to stop, once a signal has come; it is said here, since a handler had better not print."""
-        if self.reason and not self.told:
-            self.told = True
-            self.notify(
-                "Stopping after this minibatch, and saving. Press Ctrl-C again to stop at once."
-            )
+        """The reason to stop, once a signal has come.
+
+        The message is written here, since a signal handler must not print.
+        """
+        if self.reason and not self.announced:
+            self.announced = True
+            self.notify(STOPPING)
         return self.reason
 
-    def _caught(self, number: int, frame: FrameType | None) -> None:
+    def _catch(self, number: int, frame: FrameType | None) -> None:
         if self.reason:
-            for each in self.before:
+            for each in self.handlers:
                 signal.signal(each, signal.SIG_DFL)
             raise SystemExit(EXIT_CODES[REASONS[number]])
         self.reason = REASONS[number]

@@ -1,68 +1,82 @@
-"""Scoring sets of rows: the same rows again and again, or many rows once, by several threads."""
+"""Scores of sets of rows: the same rows again and again, or many rows once by several threads."""
 
 import numpy as np
 
 from mlpcli.datasets.dataset import BatchLoader, Rows
+from mlpcli.model.buffers import workspace
 from mlpcli.model.metrics import ByRow, Scores, score
-from mlpcli.model.network import AllReduce, Network, no_reduce, workspace
+from mlpcli.model.network import AllReduce, Network, no_reduce
 from mlpcli.preprocessing.scaling import Scaling
-from mlpcli.training.forked import even_cuts
+from mlpcli.training.resources import SCORING_ROWS, even_slices
 
-SCORED_TOGETHER = 512  # rows scored at a time
-WORTH_SHARING = (
-    200_000_000  # multiplications in x W1 for which a thread more pays, by docs/performance.md
-)
+THREAD_MIN_WORK = 200_000_000  # multiplications in x W1 that pay for one thread more
 
 
 class Scorer:
-    """Scores a network on the same rows again and again, dropout off, in buffers made once."""
+    """Scores a network on the same rows again and again, without dropout, in buffers made once."""
 
     def __init__(
         self, network: Network, scaling: Scaling, rows: Rows, allreduce: AllReduce = no_reduce
     ) -> None:
-        B = min(SCORED_TOGETHER, len(rows))
-        self.network, self.rows, self.allreduce = network, rows, allreduce
+        B = min(SCORING_ROWS, len(rows))
+        self.network = network
+        self.rows = rows
+        self.allreduce = allreduce
         self.buffers = workspace(network.shape, B, network.theta.dtype)
         self.loader = BatchLoader(rows, scaling, B)
 
     def score(self) -> Scores:
-        """Score every one of the rows with the weights as they are now."""
-        found = _room(len(self.rows), self.network)
-        self.score_into(found)
-        return found.scores(self.rows.labels[self.rows.index], self.network.shape.K)
+        """The scores of all rows with the weights as they are now."""
+        by_row = _empty_scores(len(self.rows), self.network)
+        self.score_into(by_row)
+        return _scores(by_row, self.rows, self.network)
 
-    def score_into(self, found: ByRow) -> None:
-        """Write down what becomes of every one of the rows."""
-        score(
-            self.network, self.loader.batches(self.buffers.x), self.buffers, found, self.allreduce
-        )
+    def score_into(self, by_row: ByRow) -> None:
+        """Write the loss, the predicted class and the confidence of every row into `by_row`."""
+        batches = self.loader.batches(self.buffers.x)
+        score(self.network, batches, self.buffers, by_row, self.allreduce)
 
 
-def score_all(network: Network, scaling: Scaling, rows: Rows, cores: int) -> Scores:
-    """Score every row once, each of at most so many threads its own part of them; the same bits for any number.
+def score_all(network: Network, scaling: Scaling, rows: Rows, n_cores: int) -> Scores:
+    """Score every row once, in at most `n_cores` threads; any number gives the same bits.
 
-    Threads do here, as they do not in training: NumPy works on a whole block of rows without Python's lock.
+    Threads suit scoring, as they do not suit training: NumPy works on a whole block of rows
+    without holding Python's lock.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    blocks = -(-len(rows) // SCORED_TOGETHER)
-    threads = max(
-        1, min(cores, blocks, len(rows) * network.shape.D * network.shape.H // WORTH_SHARING)
-    )
-    cuts = [
-        slice(cut.start * SCORED_TOGETHER, cut.stop * SCORED_TOGETHER)
-        for cut in even_cuts(blocks, threads)
-    ]
-    found = _room(len(rows), network)
+    by_row = _empty_scores(len(rows), network)
+    pieces = _pieces(len(rows), thread_count(network, len(rows), n_cores))
 
-    def work(cut: slice) -> None:
-        Scorer(network, scaling, rows.part(cut)).score_into(found.part(cut))
+    def work(piece: slice) -> None:
+        Scorer(network, scaling, rows.part(piece)).score_into(by_row.view(piece))
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, cuts))
-    return found.scores(rows.labels[rows.index], network.shape.K)
+    with ThreadPoolExecutor(len(pieces)) as pool:
+        list(pool.map(work, pieces))
+    return _scores(by_row, rows, network)
 
 
-def _room(N: int, network: Network) -> ByRow:
+def thread_count(network: Network, n_rows: int, n_cores: int) -> int:
+    """The number of threads to score in: one for each core, as far as the work pays for it."""
+    by_work = n_rows * network.shape.D * network.shape.H // THREAD_MIN_WORK
+    return max(1, min(n_cores, _blocks(n_rows), by_work))
+
+
+def _blocks(n_rows: int) -> int:
+    """How many blocks of SCORING_ROWS the rows make, a shorter last one included."""
+    return -(-n_rows // SCORING_ROWS)
+
+
+def _pieces(n_rows: int, count: int) -> list[slice]:
+    """The rows of each thread: whole blocks, so that each row is scored as by one thread."""
+    blocks = even_slices(_blocks(n_rows), count)
+    return [slice(b.start * SCORING_ROWS, b.stop * SCORING_ROWS) for b in blocks]
+
+
+def _empty_scores(n_rows: int, network: Network) -> ByRow:
     dtype = network.theta.dtype
-    return ByRow(np.empty(N, dtype), np.empty(N, np.intp), np.empty(N, dtype))
+    return ByRow(np.empty(n_rows, dtype), np.empty(n_rows, np.intp), np.empty(n_rows, dtype))
+
+
+def _scores(by_row: ByRow, rows: Rows, network: Network) -> Scores:
+    return by_row.scores(rows.labels[rows.index], network.shape.K)

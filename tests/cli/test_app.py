@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mlpcli import __version__, config
-from mlpcli.commands import plan
+from mlpcli import __version__
+from mlpcli.commands import plan, settings
 from mlpcli.commands import train as run
 from mlpcli.errors import MlpcliError
 from mlpcli.training.events import EpochDone, Event, StopReason
@@ -174,12 +174,12 @@ def test_a_dry_run_finds_what_a_run_would_refuse(command: Command, tmp_path: Pat
 
 def stop_at_epoch(folder: Path, epoch: int, *sets: str) -> None:
     """Train on digits until that epoch is done, and stop as Ctrl-C does."""
-    settings = config.load(None, {"training.epochs": 3, "network.hidden": 8}, list(sets))
+    config = settings.load(None, {"training.epochs": 3, "network.hidden": 8}, list(sets))
 
     def observer(event: Event) -> StopReason | None:
         return "interrupted" if isinstance(event, EpochDone) and event.epoch == epoch else None
 
-    run.execute(plan.prepare(settings, folder, False, print), [observer])
+    run.execute(plan.prepare(config, folder, False, print), [observer])
 
 
 def test_a_stopped_run_is_resumed_to_the_same_bytes(command: Command, tmp_path: Path) -> None:
@@ -319,12 +319,12 @@ def test_each_flag_sets_its_key_and_wins_over_the_file(
     (tmp_path / "s.toml").write_text(
         "seed = 3\n[network]\nhidden = 3\ndropout = 0.9\n", encoding="utf-8"
     )
-    settings = json.loads(command("train", "s.toml", *words, "--dry-run", "--json").stdout)[
+    values = json.loads(command("train", "s.toml", *words, "--dry-run", "--json").stdout)[
         "config"
     ]
     for part in key.split("."):
-        settings = settings[part]
-    assert settings == (str(tmp_path / "rows.csv") if value == "ROWS" else value)
+        values = values[part]
+    assert values == (str(tmp_path / "rows.csv") if value == "ROWS" else value)
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist"])

@@ -12,6 +12,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from mlpcli import config
+from mlpcli.commands import settings
 from mlpcli.datasets import cache
 from mlpcli.datasets.table import table
 from tests.support.command import Run, run_command
@@ -119,8 +120,8 @@ def test_the_table_of_keys_is_the_configurations_own() -> None:
     "path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name
 )
 def test_every_configuration_is_valid(path: Path) -> None:
-    assert config.load(path, {}, []).seed >= 0
+    assert settings.load(path, {}, []).seed >= 0
 
 
 def test_the_digits_configuration_says_what_the_defaults_are() -> None:
-    assert config.load(ROOT / "configs" / "digits.toml", {}, []) == config.load(None, {}, [])
+    assert settings.load(ROOT / "configs" / "digits.toml", {}, []) == settings.load(None, {}, [])

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from mlpcli import config
 from mlpcli.arrays import Raw, Shape
+from mlpcli.commands import settings
 from mlpcli.commands import train as run
 from mlpcli.commands.plan import prepare
 from mlpcli.errors import DivergedError
-from mlpcli.model.network import Network, forward, gradient, logits_gradient, mean_loss, workspace
+from mlpcli.model.buffers import gradient, workspace
+from mlpcli.model.network import Network, forward, logits_gradient, mean_loss
 from mlpcli.model.state import TrainingState
 from mlpcli.storage import checkpoint, modelfile
 from mlpcli.storage.reading import read_npz
@@ -85,7 +86,7 @@ def diverged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Spoiler, st
 
     monkeypatch.setattr(run, "new_state", new_state)
     sets = ["network.hidden=8", "training.epochs=5", "training.checkpoint_seconds=0"]
-    plan = prepare(config.load(None, {}, sets), folder, False, print)
+    plan = prepare(settings.load(None, {}, sets), folder, False, print)
     with pytest.raises(DivergedError) as caught:
         run.execute(plan, [spoiler])
     return spoiler, str(caught.value)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpcli.model.metrics import wilson
+from mlpcli.model.metrics import wilson_interval
 from mlpcli.model.network import Network
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.storage import modelfile
@@ -169,7 +169,7 @@ def test_the_numbers_agree_with_one_another(csv_run: Path, command: Command) -> 
     assert confusion.sum() == printed["rows"]
     assert confusion.trace() == round(printed["accuracy"] * printed["rows"])
     assert confusion.sum(axis=1).tolist() == [entry["rows"] for entry in printed["per_class"]]
-    assert tuple(printed["interval"]) == wilson(int(confusion.trace()), printed["rows"])
+    assert tuple(printed["interval"]) == wilson_interval(int(confusion.trace()), printed["rows"])
     assert printed["interval"][0] < printed["accuracy"] <= printed["interval"][1]
     for k, entry in enumerate(printed["per_class"]):
         assert entry["precision"] == confusion[k, k] / confusion[:, k].sum()

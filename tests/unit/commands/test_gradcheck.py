@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpcli import config
 from mlpcli.commands import gradcheck as inspection
+from mlpcli.commands import settings
 from mlpcli.commands.gradcheck import inspect_file, inspect_network, summary
 from mlpcli.errors import CheckError
 from mlpcli.gradcheck import kernels as gradcheck
 from mlpcli.gradcheck.complex_step import EQUATIONS
 from mlpcli.gradcheck.selftest import Trial
 from mlpcli.gradcheck.verdict import truth_of
-from mlpcli.model import network
-from mlpcli.model.network import ACTIVATIONS
+from mlpcli.model import buffers, network
+from mlpcli.model.activations import ACTIVATIONS
 from tests.support.command import write_csv
 from tests.support.student_files import MISTAKES, PLAIN
 
@@ -32,7 +32,7 @@ SMALL_CASES = (
 
 
 def inspected(*sets: str, activations: tuple[str, ...] = ("tanh",)) -> inspection.Inspection:
-    return inspect_network(config.load(None, {}, list(sets)), activations, lambda text: None)
+    return inspect_network(settings.load(None, {}, list(sets)), activations, lambda text: None)
 
 
 # network.py
@@ -130,7 +130,7 @@ def test_training_that_comes_to_nothing_is_said_to() -> None:
 def test_a_wrong_gradient_that_spoils_training_is_named_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def wrong(labels: Any, ws: network.Workspace, grad: network.Gradient) -> None:
+    def wrong(labels: Any, ws: buffers.Workspace, grad: buffers.Gradient) -> None:
         np.copyto(grad.dz, ws.p)
         grad.dz *= -1e30
 

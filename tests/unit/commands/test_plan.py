@@ -11,8 +11,10 @@ import pytest
 from mlpcli import config
 from mlpcli.arrays import Shape
 from mlpcli.commands import plan as planning
+from mlpcli.commands import settings
 from mlpcli.commands import train as run
 from mlpcli.commands.plan import Plan
+from mlpcli.commands.resume import resume
 from mlpcli.errors import ConfigError, DataError, MlpcliError, ModelError
 from mlpcli.storage import checkpoint
 from mlpcli.training.events import EpochDone, Event, StopReason
@@ -22,7 +24,7 @@ QUICK = ("network.hidden=8", "training.epochs=2")
 
 
 def planned(out: Path, *sets: str) -> Plan:
-    return planning.prepare(config.load(None, {}, [*QUICK, *sets]), out, False, print)
+    return planning.prepare(settings.load(None, {}, [*QUICK, *sets]), out, False, print)
 
 
 def test_a_plan_says_how_much_is_to_be_done(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_a_folder_whose_name_is_no_text_cannot_be_replayed_and_is_refused(
 def test_hidden_units_are_shared_out_over_as_many_processes_as_are_worth_it(
     shape: Shape, rows: int, cores: int, processes: int
 ) -> None:
-    assert planning.process_count(shape, rows, cores) == processes
+    assert process_count(shape, rows, cores) == processes
 
 
 @pytest.mark.parametrize(("threads", "processes"), [(0, 3), (1, 1), (2, 2), (5, 5)])
@@ -123,7 +125,7 @@ def stopped(tmp_path: Path) -> Path:
 def resumed(folder: Path, *sets: str, **flags: Any) -> tuple[Plan, str]:
     """The plan of a run that goes on, and what was said."""
     said: list[str] = []
-    return planning.resume(folder, flags, list(sets), said.append), "\n".join(said)
+    return resume(folder, flags, list(sets), said.append), "\n".join(said)
 
 
 def refusal(kind: type[MlpcliError], folder: Path, *sets: str) -> str:
@@ -134,12 +136,12 @@ def refusal(kind: type[MlpcliError], folder: Path, *sets: str) -> str:
 
 def test_a_plan_to_go_on_has_the_runs_settings_and_all_that_was_saved(stopped: Path) -> None:
     plan, said = resumed(stopped)
-    assert plan.config == config.load(stopped / "config.toml", {}, [])
+    assert plan.config == settings.load(stopped / "config.toml", {}, [])
     assert (plan.folder, plan.named, plan.overwrite) == (stopped, True, False)
     assert plan.saved
     assert (plan.saved.state.epoch, plan.saved.state.batch, plan.saved.best.epoch) == (1, 0, 1)
-    assert plan.saved.about["config"] == plan.config.model_dump()
-    assert plan.saved.about["log_bytes"] == (stopped / "metrics.jsonl").stat().st_size
+    assert plan.saved.record["config"] == plan.config.model_dump()
+    assert plan.saved.record["log_bytes"] == (stopped / "metrics.jsonl").stat().st_size
     assert said == ""
 
 
@@ -311,7 +313,7 @@ def test_settings_that_are_not_known_are_refused(change: Any, stopped: Path) -> 
     saved = checkpoint.load(stopped)
     about = {
         **saved.about,
-        "config": saved.about["config"] | change if isinstance(change, dict) else change,
+        "config": saved.record["config"] | change if isinstance(change, dict) else change,
     }
     if change is None:
         del about["config"]

@@ -18,8 +18,10 @@ import pytest
 from mlpcli import config
 from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.commands import plan as planning
+from mlpcli.commands import settings
 from mlpcli.commands import train as run
 from mlpcli.commands.plan import Plan
+from mlpcli.commands.resume import resume
 from mlpcli.commands.train import Result
 from mlpcli.config import Config
 from mlpcli.errors import DivergedError, OutputError
@@ -46,7 +48,7 @@ LATE_DIVERGENCE = (  # the learning rate rises by the epoch; after a few it is t
 
 
 def planned(out: Path, *sets: str) -> Plan:
-    return planning.prepare(config.load(None, {}, [*QUICK, *sets]), out, False, print)
+    return planning.prepare(settings.load(None, {}, [*QUICK, *sets]), out, False, print)
 
 
 def executed(out: Path, *sets: str) -> Result:
@@ -133,7 +135,7 @@ def test_result_says_what_came_of_the_run(digits_run: Path) -> None:
 
 def test_config_toml_holds_every_value_in_force(tmp_path: Path) -> None:
     result = executed(tmp_path / "run", "data.scaling=auto", "optimizer.name=adam")
-    read = config.load(tmp_path / "run" / "config.toml", {}, [])
+    read = settings.load(tmp_path / "run" / "config.toml", {}, [])
     assert read == result.plan.config
     assert (read.data.scaling, read.optimizer.lr) == ("unit", 0.001)
     text = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
@@ -372,7 +374,7 @@ def at(number: int, answer: StopReason | BaseException) -> Any:
 
 
 def resumed(folder: Path, *sets: str, watched_by: Sequence[Any] = ()) -> Result:
-    return run.execute(planning.resume(folder, {}, list(sets), print), watched_by)
+    return run.execute(resume(folder, {}, list(sets), print), watched_by)
 
 
 def outcome(folder: Path) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
@@ -462,7 +464,7 @@ def test_a_run_of_two_processes_stopped_and_resumed_ends_as_one_that_never_was(
     event: int, optimizer: str, tmp_path: Path, wide_runs: dict[str, Path]
 ) -> None:
     whole = wide_runs[optimizer]
-    again = config.load(whole / "config.toml", {}, [])
+    again = settings.load(whole / "config.toml", {}, [])
     folder = tmp_path / "run"
     assert (
         run.execute(
@@ -480,7 +482,7 @@ def test_a_run_of_two_processes_that_dies_and_is_resumed_ends_as_one_that_never_
     event: int, tmp_path: Path, wide_runs: dict[str, Path], save_always: tuple[str, ...]
 ) -> None:
     whole = wide_runs["momentum"]
-    again = config.load(whole / "config.toml", {}, list(save_always))
+    again = settings.load(whole / "config.toml", {}, list(save_always))
     folder = tmp_path / "run"
     with pytest.raises(SystemExit):
         run.execute(planning.prepare(again, folder, False, print), [at(event, SystemExit(1))])
@@ -588,7 +590,7 @@ def test_a_run_that_diverged_diverges_again_when_it_is_resumed(tmp_path: Path) -
 def test_the_seconds_of_a_run_add_up_over_its_parts(rows: str, tmp_path: Path) -> None:
     sets = (rows, *FOUR_EPOCHS)
     first = run.execute(planned(tmp_path / "run", *sets), [at(5, "interrupted")])
-    saved = checkpoint.load(tmp_path / "run").about["seconds"]
+    saved = checkpoint.load(tmp_path / "run").record["seconds"]
     assert 0 < saved < first.seconds
     assert saved < resumed(tmp_path / "run").seconds < saved + 60
 

@@ -112,7 +112,7 @@ def test_every_row_is_scored_also_those_after_the_last_full_batch() -> None:
     initialise(network, np.random.default_rng(1))
     scores = Scorer(network, scaling, rows).score()
     z = np.tanh(rows.x[rows.index] * 0.01 @ network.W1) @ network.W2
-    assert scores.rows == 1027
+    assert scores.n_rows == 1027
     np.testing.assert_array_equal(scores.labels, rows.labels[rows.index])
     np.testing.assert_array_equal(scores.predicted, z.argmax(axis=1))
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from mlpcli.arrays import Floats
-from mlpcli.model.dropout import DRAW, Masks, draw_nothing_dropped
+from mlpcli.model.dropout import WORDS, Masks, draw_nothing_dropped
 
 RATES = [0.1, 0.3, 0.5, 0.9]
 
@@ -97,9 +97,9 @@ def test_a_mask_longer_than_one_draw_of_words_is_the_same_stream_unbroken(
     dropout: float, dtype: type, limit: int
 ) -> None:
     size = np.dtype(dtype).itemsize
-    rows = 8 // size * DRAW // 10 + 50
+    rows = 8 // size * WORDS // 10 + 50
     words = stream().bit_generator.random_raw(-(-rows * 10 * size // 8)).astype(np.uint64)
-    assert len(words) > DRAW
+    assert len(words) > WORDS
     kept = words.view(dtype)[: rows * 10].reshape(rows, 10) < limit
     np.testing.assert_array_equal(draw(rows, 10, dropout, rows) > 0, kept)
 

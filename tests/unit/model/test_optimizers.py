@@ -62,9 +62,7 @@ def test_every_rule_follows_its_textbook_step_by_step(
     assert optimizer.steps == 6
 
 
-@pytest.mark.parametrize(
-    ("name", "hyper"), [*HYPERS, usual_too]
-)
+@pytest.mark.parametrize(("name", "hyper"), [*HYPERS, usual_too])
 @pytest.mark.parametrize("schedule", ["cosine", "jumps"])
 def test_every_rule_still_follows_its_textbook_after_many_steps_at_changing_rates(
     name: str, hyper: Hyperparameters, schedule: str
@@ -138,9 +136,7 @@ def test_adams_first_step_is_lr_in_the_direction_of_the_sign(size: float) -> Non
 def test_decoupled_decay_shrinks_weights_by_lr_times_decay_and_no_bias(name: str) -> None:
     network = start(SMALL)
     before = network.theta.copy()
-    Optimizer(name, network, USUAL, weight_decay=0.5).step(
-        network, np.zeros(SMALL.parameters), 0.1
-    )
+    Optimizer(name, network, USUAL, weight_decay=0.5).step(network, np.zeros(SMALL.parameters), 0.1)
     np.testing.assert_allclose(
         network.theta[: SMALL.weights], before[: SMALL.weights] * 0.95, rtol=1e-14
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from mlpcli import config
+from mlpcli.commands import settings
 from mlpcli.commands.gradcheck import Homework, Inspection, inspect_network
 from mlpcli.gradcheck.cases import Coverage
 from mlpcli.gradcheck.complex_step import EQUATIONS
@@ -119,7 +119,7 @@ def test_colours_can_be_had_without(settings: dict[str, str], tmp_path: Path) ->
 
 
 def test_a_right_inspection_in_full(terminal: Terminal) -> None:
-    inspection = inspect_network(config.load(None, {}, []), ("relu",), lambda text: None)
+    inspection = inspect_network(settings.load(None, {}, []), ("relu",), lambda text: None)
     text = printed(terminal(80), show_inspection, inspection)
     assert "WRONG" not in text
     assert "inherits" not in text

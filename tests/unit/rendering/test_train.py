@@ -9,11 +9,12 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from mlpcli import config
 from mlpcli.arrays import Raw, Shape
 from mlpcli.commands import plan as planning
+from mlpcli.commands import settings
 from mlpcli.commands import train as run
 from mlpcli.commands.evaluate import Evaluation
+from mlpcli.commands.resume import resume
 from mlpcli.datasets.dataset import Rows
 from mlpcli.model.metrics import Scores
 from mlpcli.model.network import Network
@@ -255,7 +256,7 @@ def test_a_half_block_holds_two_pixels_from_black_to_white() -> None:
 
 
 def plan_text(terminal: Terminal, out: Path, *sets: str) -> str:
-    plan = planning.prepare(config.load(None, {}, list(sets)), out, False, print)
+    plan = planning.prepare(settings.load(None, {}, list(sets)), out, False, print)
     return printed(terminal(120), show_plan, plan)
 
 
@@ -341,7 +342,7 @@ def test_in_a_run_that_goes_on_only_better_epochs_are_marked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = planning.prepare(
-        config.load(None, {}, ["network.hidden=4"]), tmp_path / "run", False, print
+        settings.load(None, {}, ["network.hidden=4"]), tmp_path / "run", False, print
     )
     run.execute(plan, [lambda event: "interrupted" if isinstance(event, BatchDone) else None])
     saved = checkpoint.load(tmp_path / "run")
@@ -368,7 +369,7 @@ def test_a_run_that_ends_between_two_lines_shows_its_last_epoch(
 
 def test_a_stopped_run_is_told_how_to_go_on(tmp_path: Path, terminal: Terminal) -> None:
     plan = planning.prepare(
-        config.load(None, {}, ["network.hidden=4"]), tmp_path / "a run", False, print
+        settings.load(None, {}, ["network.hidden=4"]), tmp_path / "a run", False, print
     )
     result = run.execute(
         plan, [lambda event: "interrupted" if isinstance(event, BatchDone) else None]
@@ -377,7 +378,7 @@ def test_a_stopped_run_is_told_how_to_go_on(tmp_path: Path, terminal: Terminal) 
     assert "0 epochs in " in text
     assert "s (interrupted), the first was not finished" in text
     assert f"next     mlpcli train --resume '{tmp_path / 'a run'}'" in text
-    resumed = planning.resume(tmp_path / "a run", {}, [], print)
+    resumed = resume(tmp_path / "a run", {}, [], print)
     assert re.search(
         r"goes on +from epoch 1, batch 2 of 40", printed(terminal(200), show_plan, resumed)
     )

@@ -16,18 +16,18 @@ from mlpcli.model.network import Network
 from mlpcli.model.optimizers import RULES, Hyperparameters, Optimizer
 from mlpcli.model.state import Best, Streams, TrainingState
 from mlpcli.storage import checkpoint
-from mlpcli.storage.checkpoint import BEFORE, NEWEST, Checkpoint, load, save, saved_before
+from mlpcli.storage.checkpoint import BEFORE, NEWEST, Checkpoint, RunRecord, exists, load, save
 from mlpcli.storage.reading import check_seal, read_npz
 from mlpcli.storage.writing import write_npz
 
 SHAPE = Shape(7, 11, 3)
-ABOUT = {
-    "config": {"seed": 3},
-    "data_sha256": "é",
-    "computed_by": {"numpy": "2.4"},
-    "log_bytes": 17,
-    "seconds": 0.1,
-}
+RECORD = RunRecord(
+    config={"seed": 3},
+    data_sha256="é",
+    computed_by={"numpy": "2.4"},
+    log_bytes=17,
+    seconds=0.1,
+)
 rules = pytest.mark.parametrize("rule", RULES)
 
 
@@ -50,7 +50,7 @@ def in_the_middle(rule: str = "momentum", seed: int = 0, dtype: type = np.float3
     return Checkpoint(
         state,
         Best(streams.initialise.normal(size=len(network.theta)).astype(dtype), 2, 1 / 3),
-        ABOUT,
+        RECORD,
     )
 
 
@@ -80,7 +80,7 @@ def test_everything_comes_back_to_the_bit(rule: str, dtype: type, tmp_path: Path
         2,
         1 / 3,
     )
-    assert read.about == ABOUT
+    assert read.record == RECORD
     assert read.state.network.W1.base is not None  # the views are of theta
     read.state.network.theta[:] = 1
     assert np.all(read.state.network.W1 == 1)
@@ -113,7 +113,7 @@ def test_the_streams_are_of_their_own(tmp_path: Path) -> None:
 def test_before_the_first_epoch_is_done_there_is_no_best_loss(tmp_path: Path) -> None:
     saved = in_the_middle()
     state = replace(saved.state, epoch=0, batch=0, order=np.empty(0, np.intp), loss_sum=0.0)
-    save(tmp_path, Checkpoint(state, Best(saved.best.theta), ABOUT))
+    save(tmp_path, Checkpoint(state, Best(saved.best.theta), RECORD))
     read = load(tmp_path)
     assert (read.best.epoch, read.best.loss) == (0, math.inf)
     assert (read.state.epoch, read.state.batch, len(read.state.order)) == (0, 0, 0)
@@ -142,11 +142,11 @@ def steps(folder: Path) -> int:
 
 
 def test_the_newest_is_read_and_the_one_before_is_kept(tmp_path: Path) -> None:
-    assert not saved_before(tmp_path)
+    assert not exists(tmp_path)
     for seed, kept in enumerate([[NEWEST], [BEFORE, NEWEST], [BEFORE, NEWEST]]):
         save(tmp_path, in_the_middle(seed=seed))
         assert sorted(os.listdir(tmp_path)) == kept
-        assert saved_before(tmp_path)
+        assert exists(tmp_path)
         assert steps(tmp_path) == 17 + seed
     for name in kept:
         check_seal(tmp_path / name)
@@ -172,7 +172,7 @@ def test_the_one_before_is_used_where_the_newest_is_missing_or_damaged(
         save(tmp_path, in_the_middle(seed=seed))
     assert steps(tmp_path) == 18
     harm(tmp_path / NEWEST)
-    assert saved_before(tmp_path)
+    assert exists(tmp_path)
     assert steps(tmp_path) == 17
     harm(tmp_path / BEFORE)
     with pytest.raises(ModelError) as caught:
@@ -242,7 +242,7 @@ def rewritten(folder: Path, **changes: Any) -> None:
         ({"format": None}, "is not a checkpoint of mlpcli, or not a whole one"),
         ({"optimizer": ["adagrad", {}, 0]}, "is not a checkpoint of mlpcli, or not a whole one"),
         (
-            {"optimizer": ["adam", vars(Hyperparameters()), 0.0]},
+            {"optimizer": ["adam", vars(Hyperparameters(0.9, True, 0.9, 0.999, 1e-8)), 0.0]},
             "is not a checkpoint of mlpcli, or not a whole one",
         ),
         ({"streams": [{}]}, "is not a checkpoint of mlpcli, or not a whole one"),

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpcli import config
 from mlpcli.arrays import Raw, Shape
+from mlpcli.commands import settings
 from mlpcli.errors import ModelError
-from mlpcli.model.network import ACTIVATIONS, Network
+from mlpcli.model.activations import ACTIVATIONS
+from mlpcli.model.network import Network
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.storage.modelfile import ARRAYS, Model, load, save
 from tests.support.command import SMALL, Command, write_csv
@@ -144,11 +145,11 @@ def test_the_arrays_have_the_shapes_and_types_that_are_promised(digits_run: Path
 def test_the_header_says_all_that_it_promises(digits_run: Path) -> None:
     header = header_of(digits_run / "model.npz")
     result = json.loads((digits_run / "result.json").read_text(encoding="utf-8"))
-    settings = config.load(digits_run / "config.toml", {}, [])
+    config = settings.load(digits_run / "config.toml", {}, [])
     assert (header["format"], header["version"]) == ("mlpcli-model", 1)
     assert (header["activation"], header["image"]) == ("relu", [8, 8])
     assert header["classes"] == [str(digit) for digit in range(10)]
-    assert header["config"] == settings.model_dump()
+    assert header["config"] == config.model_dump()
     assert header["data_sha256"] == result["data"]["sha256"]
     assert header["best_epoch"] == result["best_epoch"]
     assert header["scores"] == {part: result[part] for part in ("validation", "test")}

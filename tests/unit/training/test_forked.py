@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.errors import WorkerError
-from mlpcli.training.forked import ForkedWorkers, even_cuts
+from mlpcli.training.forked import ForkedWorkers
+from mlpcli.training.resources import even_slices
 from tests.support.processes import children
 
 STEPS, ROWS, K = 30, 5, 3
@@ -30,8 +31,8 @@ SENTENCE = (
 class Late(ForkedWorkers):
     """Workers that look at a sum a while after they were told that it is there; the last one by most."""
 
-    def _meet(self) -> None:
-        super()._meet()
+    def _wait_for_leader(self) -> None:
+        super()._wait_for_leader()
         time.sleep(0.002 * self.rank)
 
 
@@ -81,7 +82,7 @@ def nothing_left() -> Iterator[None]:
 
 @given(H=st.integers(1, 3000), count=st.integers(1, 64))
 def test_the_cuts_cover_every_unit_once_in_order(H: int, count: int) -> None:
-    cuts = even_cuts(H, count)
+    cuts = even_slices(H, count)
     assert len(cuts) == count
     assert [unit for cut in cuts for unit in range(H)[cut]] == list(range(H))
 
@@ -91,7 +92,7 @@ def test_the_shares_are_about_equal_and_where_there_are_enough_at_multiples_of_1
     data: st.DataObject, count: int
 ) -> None:
     H = data.draw(st.integers(count, 3000))
-    cuts = even_cuts(H, count)
+    cuts = even_slices(H, count)
     aligned = 64 * count <= H
     assert all(abs(cut.stop - cut.start - H / count) <= (32 if aligned else 1) for cut in cuts)
     assert all(cut.start % 16 == 0 for cut in cuts) or not aligned

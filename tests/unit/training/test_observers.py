@@ -161,7 +161,8 @@ def patient(
 @pytest.fixture
 def state(network: Network) -> TrainingState:
     streams = np.random.default_rng(1), np.random.default_rng(2)
-    return TrainingState(network, Optimizer("sgd", network, Hyperparameters()), *streams)
+    hyper = Hyperparameters(0.9, True, 0.9, 0.999, 1e-8)
+    return TrainingState(network, Optimizer("sgd", network, hyper), *streams)
 
 
 @pytest.mark.parametrize(("patience", "stop"), [(1, 3), (2, 4), (3, None)])

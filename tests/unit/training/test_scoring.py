@@ -11,7 +11,8 @@ from mlpcli.datasets.dataset import Rows
 from mlpcli.model.network import Network
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.training import scoring as scorer
-from mlpcli.training.scoring import SCORED_TOGETHER, WORTH_SHARING, Scorer, score_all
+from mlpcli.training.resources import SCORING_ROWS
+from mlpcli.training.scoring import THREAD_MIN_WORK, Scorer, score_all
 from tests.support import reference
 
 D, H, K = 7, 11, 3
@@ -43,18 +44,18 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         score_into(self, found)
 
     monkeypatch.setattr(Scorer, "score_into", watched)
-    monkeypatch.setattr(scorer, "WORTH_SHARING", 1)
+    monkeypatch.setattr(scorer, "THREAD_MIN_WORK", 1)
     return parts
 
 
-@pytest.mark.parametrize("N", [1, SCORED_TOGETHER, SCORED_TOGETHER + 1, 5 * SCORED_TOGETHER + 13])
+@pytest.mark.parametrize("N", [1, SCORING_ROWS, SCORING_ROWS + 1, 5 * SCORING_ROWS + 13])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_scores_are_the_same_bits_for_any_number_of_threads(
     N: int, dtype: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, scaling, rows = case(N, dtype)
     alone = Scorer(network, scaling, rows).score()
-    monkeypatch.setattr(scorer, "WORTH_SHARING", 1)
+    monkeypatch.setattr(scorer, "THREAD_MIN_WORK", 1)
     for cores in (1, 2, 3, 50):
         scores = score_all(network, scaling, rows, cores)
         assert scores.loss == alone.loss
@@ -63,22 +64,22 @@ def test_the_scores_are_the_same_bits_for_any_number_of_threads(
 
 
 @pytest.mark.parametrize(
-    ("N", "cores"), [(1, 4), (SCORED_TOGETHER, 2), (5 * SCORED_TOGETHER + 13, 3), (1025, 50)]
+    ("N", "cores"), [(1, 4), (SCORING_ROWS, 2), (5 * SCORING_ROWS + 13, 3), (1025, 50)]
 )
 def test_each_thread_scores_its_own_part_of_whole_blocks(
     N: int, cores: int, started: list[int]
 ) -> None:
     score_all(*case(N), cores)
-    assert len(started) == min(cores, -(-N // SCORED_TOGETHER))
+    assert len(started) == min(cores, -(-N // SCORING_ROWS))
     assert sum(started) == N
     assert all(
-        part % SCORED_TOGETHER == 0 or part % SCORED_TOGETHER == N % SCORED_TOGETHER
+        part % SCORING_ROWS == 0 or part % SCORING_ROWS == N % SCORING_ROWS
         for part in started
     )
 
 
 def test_the_scores_of_two_threads_equal_the_reference(started: list[int]) -> None:
-    network, scaling, rows = case(2 * SCORED_TOGETHER + 7)
+    network, scaling, rows = case(2 * SCORING_ROWS + 7)
     scores = score_all(network, scaling, rows, 2)
     x, labels = (rows.x[rows.index] - 0.5) * 1.5, rows.labels[rows.index]
     w = reference.unflat(network.theta, D, H, K)
@@ -97,9 +98,9 @@ def test_the_scores_of_two_threads_equal_the_reference(started: list[int]) -> No
 def test_few_rows_are_scored_by_one_thread(
     started: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorer, "WORTH_SHARING", WORTH_SHARING)
-    score_all(*case(5 * SCORED_TOGETHER), 8)
-    assert started == [5 * SCORED_TOGETHER]
+    monkeypatch.setattr(scorer, "THREAD_MIN_WORK", THREAD_MIN_WORK)
+    score_all(*case(5 * SCORING_ROWS), 8)
+    assert started == [5 * SCORING_ROWS]
 
 
 def test_what_fails_in_one_thread_is_raised_and_leaves_none(
@@ -108,9 +109,9 @@ def test_what_fails_in_one_thread_is_raised_and_leaves_none(
     def failing(self: Scorer, found: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(scorer, "WORTH_SHARING", 1)
+    monkeypatch.setattr(scorer, "THREAD_MIN_WORK", 1)
     monkeypatch.setattr(Scorer, "score_into", failing)
     before = threading.active_count()
     with pytest.raises(MemoryError):
-        score_all(*case(3 * SCORED_TOGETHER), 3)
+        score_all(*case(3 * SCORING_ROWS), 3)
     assert threading.active_count() == before

@@ -1,0 +1,108 @@
+"""`mlpcli gradcheck`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlpcli.cli.boundary import boundary, print_json
+from mlpcli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mlpcli.config import Config
+
+WRONG = 1  # exit code
+
+
+def gradcheck(
+    config: Annotated[
+        Path | None, typer.Argument(help="Settings of the network to check at its size.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Real rows to check on, as in train.")] = None,
+    impl: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.py", help="Check the function backward in this file, by running it."
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that the file may take.")] = 10,
+    activation: Annotated[
+        str | None, typer.Option(help="relu, tanh, logistic or identity.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the cases that are checked.")] = None,
+    self_test: Annotated[
+        bool,
+        typer.Option(
+            "--self-test", help="Put every known mistake into the backward pass, and look for it."
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report as one JSON document.")
+    ] = False,
+) -> None:
+    """Check gradients against true ones: this tool's own, or those of a file of yours."""
+    flags = {"data.source": data, "network.activation": activation, "seed": seed}
+    given = {key: value for key, value in flags.items() if value is not None}
+    with boundary(as_json, passed=False):
+        from mlpcli.commands import settings
+
+        loaded = settings.load(config, given)
+        if self_test and impl:
+            raise ConfigError(
+                "--self-test checks the checker, and --impl a file: give one of them."
+            )
+        if self_test:
+            passed = _check_checker(as_json)
+        elif impl:
+            passed = _check_file(impl, loaded, timeout, as_json)
+        else:
+            passed = _check_network(loaded, activation, as_json)
+        if not passed:
+            raise typer.Exit(WRONG)
+
+
+def _check_checker(as_json: bool) -> bool:
+    """Run the self-test, show what it found, and return whether all was found."""
+    from mlpcli.commands.gradcheck import summary
+    from mlpcli.gradcheck.selftest import self_test
+    from mlpcli.rendering.console import console
+    from mlpcli.rendering.gradcheck import show_self_test
+
+    trials = self_test()
+    document = summary(trials)
+    if as_json:
+        print_json(document)
+    else:
+        show_self_test(console(), trials)
+    return bool(document["passed"])
+
+
+def _check_file(path: Path, config: "Config", timeout: float, as_json: bool) -> bool:
+    """Check a file, show the verdict, and return whether it is right."""
+    from mlpcli.commands.gradcheck import inspect_file
+    from mlpcli.rendering.console import console
+    from mlpcli.rendering.gradcheck import show_homework
+
+    report = inspect_file(path, config.network.activation, config.seed, timeout)
+    if as_json:
+        print_json(report.document())
+    else:
+        show_homework(console(), report)
+    return report.passed
+
+
+def _check_network(config: "Config", activation: str | None, as_json: bool) -> bool:
+    """Check the tool's own network, show the verdict, and return whether it is right."""
+    from mlpcli.commands.gradcheck import inspect_network
+    from mlpcli.model.activations import ACTIVATIONS
+    from mlpcli.rendering.console import console, say
+    from mlpcli.rendering.gradcheck import show_inspection
+
+    activations = (activation,) if activation else tuple(ACTIVATIONS)
+    messages = console(stderr=True)
+    report = inspect_network(config, activations, lambda text: say(messages, text))
+    if as_json:
+        print_json(report.document())
+    else:
+        show_inspection(console(), report)
+    return report.passed

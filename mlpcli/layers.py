@@ -1,0 +1,136 @@
+"""The layers of a configuration: defaults, then a TOML file, then flags; the later wins."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlpcli.config import DEFAULT_RULE, Config, allowed, every_key, flat, flatten, sections
+from mlpcli.errors import ConfigError
+
+FLAGS = {"data.source": "--data", "optimizer.name": "--optimizer"}  # not named as their keys are
+
+
+def configure(
+    flags: Mapping[str, Any], overrides: Sequence[str], toml: Mapping[str, Any], file: str
+) -> Config:
+    """Defaults, then the TOML file's values, then flags, then KEY=VALUE texts; the later wins.
+
+    `flags` has values by dotted key, `toml` the content of the file named `file`.
+    Raises ConfigError naming where the value came from, the key, the value and what is allowed.
+    """
+    values = {key: (value, file) for key, value in flatten(toml, "")}
+    changes = {key: (value, _flag(key)) for key, value in flags.items()}
+    for text in overrides:
+        key, value = _key_value(text)
+        changes[key] = (value, "--set")
+    if _rule(values | changes) != _rule(values):
+        values.pop("optimizer.lr", None)  # a learning rate is its rule's own
+    values |= changes
+    for key, (_, origin) in values.items():
+        _check_known(key, origin)
+    return _validate(values)
+
+
+def _rule(values: Mapping[str, tuple[Any, str]]) -> Any:
+    """The optimizer that the values name, or the default one."""
+    value, _ = values.get("optimizer.name", (DEFAULT_RULE, ""))
+    return value
+
+
+def _flag(key: str) -> str:
+    return FLAGS.get(key, "--" + key.split(".")[-1].replace("_", "-"))
+
+
+def _key_value(text: str) -> tuple[str, Any]:
+    """Key and value of KEY=VALUE; the value is text where it is no TOML."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(
+            f"--set {text}: has no '='. Write it as KEY=VALUE, "
+            "for example --set network.dropout=0.2."
+        )
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
+        return key.strip(), value
+    if len(parsed) > 1:  # a line break in the text began another key
+        return key.strip(), value
+    return key.strip(), parsed["value"]
+
+
+def _check_known(key: str, origin: str) -> None:
+    known = [name for name, _ in every_key()]
+    if key in sections():
+        inside = ", ".join(name for name in known if name.startswith(f"{key}."))
+        raise ConfigError(f"{origin}: {key} is a section, not a setting. Its keys are {inside}.")
+    if key not in known:
+        raise ConfigError(f"{origin}: the key {key!r} is unknown. {_nearest(key, known)}")
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    """The key that was probably meant: one spelt alike, or one whose last part is."""
+    near = difflib.get_close_matches(key, known, 1, 0.75)
+    if not near:
+        by_last_part = {name.split(".")[-1]: name for name in known}
+        last_parts = difflib.get_close_matches(key.split(".")[-1], by_last_part, 1)
+        near = [by_last_part[part] for part in last_parts]
+    if near:
+        return f"Did you mean {near[0]}?"
+    return f"The keys are {', '.join(known)}."
+
+
+def _validate(values: Mapping[str, tuple[Any, str]]) -> Config:
+    try:
+        return Config.model_validate(_nested(values))
+    except ValidationError as error:
+        raise ConfigError(_refusal(values, error)) from error
+
+
+def _nested(values: Mapping[str, tuple[Any, str]]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, (value, _) in values.items():
+        section, _, name = key.rpartition(".")
+        table = nested.setdefault(section, {}) if section else nested
+        table[name] = value
+    return nested
+
+
+def _refusal(values: Mapping[str, tuple[Any, str]], error: ValidationError) -> str:
+    """What is wrong with the first bad value, what is allowed, and how to write what was meant."""
+    fields = dict(every_key())
+    bad = [".".join(map(str, problem["loc"][:2])) for problem in error.errors()]
+    key = next(key for key in bad if key in fields)
+    value, origin = values[key]
+    right = allowed(fields[key])
+    refusal = f"{origin}: {key} = {_as_toml(value)} is refused; it must be {right}."
+    return refusal + _spelling(key, value, right)
+
+
+def _spelling(key: str, value: Any, right: str) -> str:
+    """How to write a value that TOML takes for another type than was meant, or ''."""
+    if not isinstance(value, str):
+        text_meant = right.startswith("a text")
+        return f" Write --set '{key}=\"{value}\"' for that text." if text_meant else ""
+    if value.lower() in ("true", "false"):
+        return f" In TOML, write {value.lower()}."
+    try:
+        return f" In TOML, write {float(value)!r}."
+    except ValueError:
+        return ""
+
+
+def _as_toml(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:
+        return "a number of thousands of digits"
+
+
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+    """The same configuration with these dotted keys set; raises ConfigError for a bad value."""
+    changed = flat(config) | dict(values)
+    return _validate({key: (value, "the configuration") for key, value in changed.items()})
