@@ -1,1 +1,1 @@
-"""The mathematics, in NumPy alone: no disk, no clock, no screen."""
+"""The mathematics, in NumPy alone: no disk, no clock, no screen, no hidden randomness."""

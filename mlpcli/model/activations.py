@@ -1,4 +1,4 @@
-"""The activations φ and their derivatives φ′, entry by entry and in place."""
+"""The activation functions φ and their derivatives φ′, entry by entry and in place."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,16 +9,31 @@ from mlpcli.arrays import Floats
 
 
 class Activation(NamedTuple):
-    """φ writes s = φ(a) into its second argument; slope writes φ′(a), as a function of s."""
+    """phi(a, s) writes φ(a) into s; slope(s, out) writes φ′(a) into out, as a function of s = φ(a).
+
+    The two arrays have the same shape, (B,H). φ′ is 0 at the kink of ReLU.
+    """
 
     phi: Callable[[Floats, Floats], object]
     slope: Callable[[Floats, Floats], object]
 
 
 def _relu(a: Floats, s: Floats) -> None:
-    np.maximum(
-        a, np.zeros(a.shape[1], a.dtype), out=s
-    )  # with the number 0 it takes three times as long
+    zeros = np.zeros(a.shape[1], a.dtype)  # with the number 0 it takes three times as long
+    np.maximum(a, zeros, out=s)
+
+
+def _relu_slope(s: Floats, out: Floats) -> None:
+    np.greater(s, 0, out=out)
+
+
+def _tanh(a: Floats, s: Floats) -> None:
+    np.tanh(a, out=s)
+
+
+def _tanh_slope(s: Floats, out: Floats) -> None:
+    np.multiply(s, s, out=out)
+    np.subtract(1, out, out=out)
 
 
 def _logistic(a: Floats, s: Floats) -> None:
@@ -28,19 +43,22 @@ def _logistic(a: Floats, s: Floats) -> None:
     s *= 0.5
 
 
-def _tanh_slope(s: Floats, out: Floats) -> None:
-    np.multiply(s, s, out=out)
-    np.subtract(1, out, out=out)
-
-
 def _logistic_slope(s: Floats, out: Floats) -> None:
     np.subtract(1, s, out=out)
     out *= s
 
 
+def _identity(a: Floats, s: Floats) -> None:
+    np.copyto(s, a)
+
+
+def _identity_slope(s: Floats, out: Floats) -> None:
+    out.fill(1)
+
+
 ACTIVATIONS = {
-    "relu": Activation(_relu, lambda s, out: np.greater(s, 0, out=out)),
-    "tanh": Activation(lambda a, s: np.tanh(a, out=s), _tanh_slope),
+    "relu": Activation(_relu, _relu_slope),
+    "tanh": Activation(_tanh, _tanh_slope),
     "logistic": Activation(_logistic, _logistic_slope),
-    "identity": Activation(lambda a, s: np.copyto(s, a), lambda s, out: out.fill(1)),
+    "identity": Activation(_identity, _identity_slope),
 }

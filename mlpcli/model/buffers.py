@@ -1,4 +1,4 @@
-"""The buffers of a forward and a backward pass, made once and written in place."""
+"""The arrays that a forward and a backward pass write into: made once, used for every minibatch."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from mlpcli.model.parameters import PIECE, views
 
 @dataclass
 class Workspace:
-    """The buffers of a forward pass over at most B rows, made once and written in place."""
+    """The buffers of a forward pass over at most B rows."""
 
     x: Floats  # (B,D) the minibatch
     a: Floats  # (B,H) pre-activation
@@ -24,18 +24,19 @@ class Workspace:
     rows: Index  # (B) 0, 1, …, B − 1
 
     def first(self, n: int) -> "Workspace":
-        """The same buffers, cut to their first n rows; views, nothing is copied."""
-        return Workspace(**{name: buffer[:n] for name, buffer in vars(self).items()})
+        """The first n rows of the same buffers, as views."""
+        cut = {name: buffer[:n] for name, buffer in vars(self).items()}
+        return Workspace(**cut)
 
 
 @dataclass
 class Gradient:
-    """The buffers of a backward pass: one flat vector, its views by name, and ∂z, φ′(a) and ∂a."""
+    """The buffers of a backward pass over at most B rows; dW1, dW2, db1, db2 are views of flat."""
 
-    dz: Floats  # (B,K)
+    dz: Floats  # (B,K) ∂z
     slope: Floats  # (B,H) φ′(a)
-    da: Floats  # (B,H)
-    flat: Floats  # as long as theta, in its order
+    da: Floats  # (B,H) ∂a
+    flat: Floats  # all four gradients, in the order of theta
     dW1: Floats  # (D,H)
     dW2: Floats  # (H,K)
     db1: Floats  # (H)
@@ -43,22 +44,39 @@ class Gradient:
     scratch: Floats  # (PIECE)
 
     def first(self, n: int) -> "Gradient":
-        """The same buffers, with ∂z, φ′(a) and ∂a cut to their first n rows; nothing is copied."""
+        """The same buffers, with the first n rows of ∂z, φ′(a) and ∂a, as views."""
         return replace(self, dz=self.dz[:n], slope=self.slope[:n], da=self.da[:n])
 
 
 def workspace(shape: Shape, B: int, dtype: DTypeLike = np.float32) -> Workspace:
-    """Buffers for a forward pass over at most B rows."""
+    """Make the buffers of a forward pass over at most B rows; what they hold is arbitrary."""
     D, H, K = shape
-    x, a, s, h, z, p, top, total = (
-        np.empty((B, width), dtype) for width in (D, H, H, H, K, K, 1, 1)
+    return Workspace(
+        x=np.empty((B, D), dtype),
+        a=np.empty((B, H), dtype),
+        s=np.empty((B, H), dtype),
+        h=np.empty((B, H), dtype),
+        z=np.empty((B, K), dtype),
+        p=np.empty((B, K), dtype),
+        top=np.empty((B, 1), dtype),
+        total=np.empty((B, 1), dtype),
+        rows=np.arange(B),
     )
-    return Workspace(x, a, s, h, z, p, top, total, np.arange(B))
 
 
 def gradient(shape: Shape, B: int, dtype: DTypeLike = np.float32) -> Gradient:
-    """Buffers for a backward pass over at most B rows."""
-    dz, slope, da = (np.empty((B, width), dtype) for width in (shape.K, shape.H, shape.H))
+    """Make the buffers of a backward pass over at most B rows; the flat gradient is 0 at first."""
+    _, H, K = shape
     flat = np.zeros(shape.parameters, dtype)
     dW1, dW2, db1, db2 = views(flat, shape)
-    return Gradient(dz, slope, da, flat, dW1, dW2, db1, db2, np.empty(PIECE, dtype))
+    return Gradient(
+        dz=np.empty((B, K), dtype),
+        slope=np.empty((B, H), dtype),
+        da=np.empty((B, H), dtype),
+        flat=flat,
+        dW1=dW1,
+        dW2=dW2,
+        db1=db1,
+        db2=db2,
+        scratch=np.empty(PIECE, dtype),
+    )

@@ -95,7 +95,7 @@ def _ratio(count: int, total: int) -> float:
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
-    """The ends of the 95 % interval of a proportion, by its score (Wilson 1927); n is at least 1."""
+    """The ends of the 95 % interval of a proportion, by its score (Wilson 1927); n is not 0."""
     p = successes / n
     zz = Z95**2
     centre = (p + zz / (2 * n)) / (1 + zz / n)

@@ -12,8 +12,9 @@ B rows in a minibatch, D inputs, H hidden units, K classes; L is the mean over r
     hidden layer      ∂a = (∂z W2ᵀ) ⊙ r ⊙ φ′(a)       (B,H)         3.4
     first layer       ∂W1 = xᵀ ∂a,  ∂b1 = Σ_rows ∂a   (D,H), (H)    3.4
 
-r is the dropout mask, 0 or 1/q (the float 1.0 where nothing is dropped); y is one-hot.
-Weight decay adds λ/2 (‖W1‖² + ‖W2‖²) to what is differentiated, never to a reported loss.
+r is the dropout mask, 0 or 1/q (the float 1.0 if nothing is dropped); y is one-hot.
+Weight decay (L2) adds λ/2 (‖W1‖² + ‖W2‖²) to what is differentiated, never to a reported loss.
+docs/derivation.md derives these equations step by step.
 """
 
 from collections.abc import Callable
@@ -27,12 +28,12 @@ from mlpcli.model.activations import ACTIVATIONS
 from mlpcli.model.buffers import Gradient, Workspace
 from mlpcli.model.parameters import PIECE, views
 
-Mask: TypeAlias = Floats | float  # r: (B,H), or 1.0 where nothing is dropped
-AllReduce: TypeAlias = Callable[[Floats], None]
+Mask: TypeAlias = Floats | float  # r: (B,H), or 1.0 if nothing is dropped
+AllReduce: TypeAlias = Callable[[Floats], None]  # replaces z by its sum over all processes
 
 
 class Network:
-    """The weights: one flat vector theta, its views W1, W2, b1, b2, and the name of φ."""
+    """The parameters: one flat vector theta, its views W1, W2, b1, b2, and the name of φ."""
 
     def __init__(self, shape: Shape, activation: str, dtype: DTypeLike = np.float32) -> None:
         self.shape = shape
@@ -44,13 +45,13 @@ class Network:
         return self.shape, self.activation, self.theta
 
     def __setstate__(self, state: tuple[Shape, str, Floats]) -> None:
-        """A copy's views are of its own theta: copied one by one, they would be views no more."""
+        """Make the views anew: views that are copied one by one are views no more."""
         self.shape, self.activation, self.theta = state
         self.W1, self.W2, self.b1, self.b2 = views(self.theta, self.shape)
 
 
 def no_reduce(z: Floats) -> None:
-    """The sum of h W2 over all hidden units: nothing is missing where one process has them all."""
+    """The allreduce of one process, which has all hidden units: z is their sum already."""
 
 
 def forward(
@@ -61,10 +62,10 @@ def forward(
     active_columns: slice = ALL,
     allreduce: AllReduce = no_reduce,
 ) -> None:
-    """Compute a, s = φ(a), h and z from x (B,D) and the mask r, (B,H) or 1.0.
+    """Compute a, s = φ(a), h and z in the workspace from x (B,D) and the mask r, (B,H) or 1.0.
 
-    Columns of x outside `used` must be 0, and are left out of the product. Where the network is a part,
-    with some of the hidden units, add_up adds the other parts' h W2 to its own.
+    Columns of x outside `active_columns` must be 0: they are left out of the product. If the
+    network has only a shard of the hidden units, `allreduce` adds h W2 of the other shards to z.
     """
     phi = ACTIVATIONS[network.activation].phi
     np.matmul(x[:, active_columns], network.W1[active_columns], out=ws.a)
@@ -77,7 +78,7 @@ def forward(
 
 
 def loss_by_row(labels: Labels, ws: Workspace) -> Floats:
-    """−log softmax(z)[label] of every row, by log-sum-exp; leaves softmax(z) in ws.p."""
+    """−log softmax(z)[label] of every row (B), by log-sum-exp; leaves softmax(z) in ws.p."""
     np.maximum.reduce(ws.z, axis=1, keepdims=True, out=ws.top)
     np.subtract(ws.z, ws.top, out=ws.p)
     picked = ws.p[ws.rows, labels]
@@ -89,8 +90,9 @@ def loss_by_row(labels: Labels, ws: Workspace) -> Floats:
 
 
 def mean_loss(labels: Labels, ws: Workspace) -> float:
-    """L, the mean over rows of −log softmax(z)[label]; leaves softmax(z) in ws.p."""
-    return float(np.add.reduce(loss_by_row(labels, ws), dtype=np.float64)) / len(labels)
+    """L, the mean over rows of −log softmax(z)[label], in nats; leaves softmax(z) in ws.p."""
+    total = np.add.reduce(loss_by_row(labels, ws), dtype=np.float64)
+    return float(total) / len(labels)
 
 
 def logits_gradient(labels: Labels, ws: Workspace, grad: Gradient) -> None:
@@ -116,13 +118,14 @@ def hidden_gradient(network: Network, r: Mask, ws: Workspace, grad: Gradient) ->
 
 def first_layer_gradient(x: Floats, grad: Gradient, active_columns: slice = ALL) -> None:
     """∂W1 = xᵀ ∂a and ∂b1 = Σ_rows ∂a: the homework's 3.4, with the ∂b1 it leaves out."""
-    grad.dW1[: active_columns.start] = grad.dW1[active_columns.stop :] = 0
+    grad.dW1[: active_columns.start] = 0
+    grad.dW1[active_columns.stop :] = 0
     np.matmul(x[:, active_columns].T, grad.da, out=grad.dW1[active_columns])
     np.add.reduce(grad.da, axis=0, out=grad.db1)
 
 
 def add_weight_decay(network: Network, l2: float, grad: Gradient) -> None:
-    """∂W += λ W for both weight matrices; biases are never decayed."""
+    """∂W += λ W for both weight matrices; biases are not decayed."""
     for piece in chunks(network.shape.weights, PIECE):
         decay = grad.scratch[: piece.stop - piece.start]
         np.multiply(network.theta[piece], l2, out=decay)
@@ -139,7 +142,10 @@ def backward(
     l2: float = 0.0,
     active_columns: slice = ALL,
 ) -> None:
-    """Fill grad with the gradient of the mean loss (plus weight decay) after forward and a loss."""
+    """Fill grad with the gradient of L (plus weight decay), after `forward` and `mean_loss`.
+
+    labels is (B); x, r and active_columns are those of `forward`; l2 is λ.
+    """
     logits_gradient(labels, ws, grad)
     second_layer_gradient(ws, grad)
     hidden_gradient(network, r, ws, grad)
@@ -149,13 +155,14 @@ def backward(
 
 
 def initialise(network: Network, rng: np.random.Generator) -> None:
-    """Draw W1 and W2 uniformly, with zero biases.
+    """Draw W1 and W2 from uniform distributions, and set the biases to 0.
 
-    W1 by He et al. 2015 for ReLU (limit √(6/D)); everything else by Glorot and Bengio 2010
-    (limit √(6/(fan in + fan out))). Drawn in float64, so that every dtype starts alike.
+    The limit of W1 is √(6/D) for ReLU (He et al. 2015), all other limits are
+    √(6/(fan in + fan out)) (Glorot and Bengio 2010). The draws are float64 for every dtype.
     """
     D, H, K = network.shape
     fan = D if network.activation == "relu" else D + H
     network.W1[...] = rng.uniform(-1, 1, (D, H)) * np.sqrt(6 / fan)
     network.W2[...] = rng.uniform(-1, 1, (H, K)) * np.sqrt(6 / (H + K))
-    network.b1[...] = network.b2[...] = 0
+    network.b1[...] = 0
+    network.b2[...] = 0

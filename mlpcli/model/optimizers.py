@@ -43,7 +43,7 @@ def sgd(
 def momentum(
     theta: Floats, g: Floats, slots: list[Floats], lr: float, t: int, c: Hyperparameters
 ) -> None:
-    """v ← μ v − lr g, then θ ← θ + v, or θ ← θ + μ v − lr g with Nesterov's look-ahead.
+    """θ ← θ + v with v ← μ v − lr g, or θ ← θ + μ v − lr g with that v after Nesterov.
 
     After Sutskever et al. 2013. The slot holds μ v between steps.
     """

@@ -1,4 +1,4 @@
-"""The training state: all that training needs to go on from where it is, whole or for some units."""
+"""The training state: all that training needs to go on, whole or for some hidden units."""
 
 import math
 from dataclasses import dataclass, field, replace
