@@ -9,14 +9,14 @@ from numpy.typing import DTypeLike, NDArray
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Raw: TypeAlias = NDArray[Any]  # features as they were read: uint8 for images, else a float type
-Labels: TypeAlias = NDArray[np.intp]
-Index: TypeAlias = NDArray[np.intp]
-ALL = slice(0, sys.maxsize)  # of an axis, with a start and an end that are numbers
-SWEEP = 4096  # rows looked at together in a sweep of a whole table, so that no float copy of it is ever made
+Labels: TypeAlias = NDArray[np.intp]  # classes by number, from 0 to K − 1
+Index: TypeAlias = NDArray[np.intp]  # of rows, each from 0
+ALL = slice(0, sys.maxsize)  # a whole axis, whatever its length, with numbers for start and stop
+SWEEP = 4096  # rows of a table taken at a time, so that no float copy of all of it is ever made
 
 
 class Shape(NamedTuple):
-    """The three sizes of a network: D inputs, H hidden units, K classes."""
+    """The sizes of a network: D inputs, H hidden units, K classes."""
 
     D: int
     H: int
@@ -24,12 +24,12 @@ class Shape(NamedTuple):
 
     @property
     def weights(self) -> int:
-        """How many numbers W1 and W2 hold."""
+        """How many numbers W1 (D,H) and W2 (H,K) hold."""
         return self.D * self.H + self.H * self.K
 
     @property
     def parameters(self) -> int:
-        """How many numbers W1, W2, b1 and b2 hold."""
+        """How many numbers W1, W2, b1 (H) and b2 (K) hold."""
         return self.weights + self.H + self.K
 
     def __str__(self) -> str:
@@ -37,10 +37,12 @@ class Shape(NamedTuple):
 
 
 def chunks(length: int, size: int) -> list[slice]:
-    """Slices that cover range(length) in order, each of `size` but for a shorter last one."""
-    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
+    """Slices that cover range(length) in order, each of `size` numbers; the last may be shorter."""
+    starts = range(0, length, size)
+    return [slice(start, min(start + size, length)) for start in starts]
 
 
 def shared_zeros(length: int, dtype: DTypeLike) -> Raw:
-    """A vector of zeros that a forked process shares instead of copying it."""
-    return np.frombuffer(mmap.mmap(-1, length * np.dtype(dtype).itemsize), dtype)
+    """A vector of `length` zeros, at least one, in memory that forked processes share."""
+    nbytes = length * np.dtype(dtype).itemsize
+    return np.frombuffer(mmap.mmap(-1, nbytes), dtype)

@@ -13,7 +13,10 @@ CGROUP = Path("/sys/fs/cgroup")  # a container's limits
 
 
 def available_memory() -> int:
-    """Bytes that could be allocated now without swapping, as far as the system and a container's limit tell."""
+    """The bytes that can be allocated now without swapping, within a container's limit if any.
+
+    All of the machine's memory where the system does not say how much is free.
+    """
     return min(_free_memory(), _container_memory())
 
 
@@ -27,28 +30,29 @@ def _container_memory() -> int:
 def _free_memory() -> int:
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
-            return next(
-                int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")
-            )
-    except (OSError, StopIteration):  # not Linux: all the memory there is
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _blas() -> list[dict[str, Any]]:
-    """What is known of each BLAS library in use; nothing where it is Apple's."""
-    return [library for library in threadpool_info() if library["user_api"] == "blas"]
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def cores() -> int:
-    """Cores that may be used: by this process's affinity, by a container's limit, and by the BLAS's own settings.
+    """The number of cores to use: at least 1, and no more than any limit allows.
 
-    OPENBLAS_NUM_THREADS and its like are such settings. 1 where the BLAS is not known.
+    The limits are the process's affinity, a container's quota, and the threads of the BLAS, which
+    OPENBLAS_NUM_THREADS and its like set. 1 if the BLAS is not known.
     """
-    affinity = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    threads: list[int] = [library["num_threads"] for library in _blas()] or [1]
-    return max(1, min(affinity, _container_cores(), *threads))
+    threads = [library["num_threads"] for library in _blas_libraries()]
+    blas_cores = min(threads, default=1)
+    return max(1, min(_process_cores(), _container_cores(), blas_cores))
+
+
+def _process_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _container_cores() -> int:
@@ -59,19 +63,27 @@ def _container_cores() -> int:
         return sys.maxsize
 
 
+def _blas_libraries() -> list[dict[str, Any]]:
+    """What threadpoolctl knows of each BLAS in use; nothing of Apple's Accelerate."""
+    return [library for library in threadpool_info() if library["user_api"] == "blas"]
+
+
 def blas() -> str:
-    """The library that multiplies matrices, its version and the processor that its code is for."""
-    return (
-        ", ".join(
-            f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip()
-            for b in _blas()
-        )
-        or "?"
-    )
+    """The library that multiplies matrices, its version, and the processor its code is for.
+
+    "?" if it is not known.
+    """
+    names = [_library_name(library) for library in _blas_libraries()]
+    return ", ".join(names) or "?"
+
+
+def _library_name(library: dict[str, Any]) -> str:
+    architecture = library.get("architecture", "")
+    return f"{library['internal_api']} {library['version']} {architecture}".strip()
 
 
 @contextmanager
 def blas_threads(threads: int) -> Iterator[None]:
-    """Inside it, NumPy's matrix products run on so many threads."""
+    """Run NumPy's matrix products on this many threads, within the `with` block."""
     with threadpool_limits(threads, "blas"):
         yield

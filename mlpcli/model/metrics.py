@@ -98,8 +98,10 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     """The ends of the 95 % interval of a proportion, by its score (Wilson 1927); n is not 0."""
     p = successes / n
     zz = Z95**2
-    centre = (p + zz / (2 * n)) / (1 + zz / n)
-    half = Z95 / (1 + zz / n) * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
+    shrinkage = 1 + zz / n
+    centre = (p + zz / (2 * n)) / shrinkage
+    variance = p * (1 - p) / n + zz / (4 * n * n)
+    half = Z95 / shrinkage * math.sqrt(variance)
     return max(0.0, centre - half), min(1.0, centre + half)
 
 

@@ -28,7 +28,7 @@ class Hyperparameters:
     epsilon: float
 
 
-# theta, gradient, slots, lr, the number of this step from 1, constants
+# Its arguments: theta, gradient, slots, lr, the number of this step from 1, the constants.
 Rule: TypeAlias = Callable[[Floats, Floats, list[Floats], float, int, Hyperparameters], None]
 
 
@@ -82,7 +82,11 @@ def adam(
 
 
 # Each rule, and the number of its slots: vectors as long as theta that it keeps between steps.
-RULES: dict[str, tuple[Rule, int]] = {"sgd": (sgd, 0), "momentum": (momentum, 1), "adam": (adam, 2)}
+RULES: dict[str, tuple[Rule, int]] = {
+    "sgd": (sgd, 0),
+    "momentum": (momentum, 1),
+    "adam": (adam, 2),
+}
 
 
 class Optimizer:

@@ -1,4 +1,4 @@
-"""Scaling of features, x_in = (x − offset) · scale, learnt on the training rows alone."""
+"""Scaling of features, x = (raw − offset) · scale, learnt on the training rows alone."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,10 +7,10 @@ import numpy as np
 
 from mlpcli.arrays import SWEEP, Floats, Index, Raw, chunks
 
-ROUNDING = (
-    1e-12  # a spread below this share of a feature's size is rounding: the feature is constant
-)
-SMALLEST = np.finfo(np.float32).tiny  # and so is one below this, whose inverse would overflow
+# A feature whose spread is below this share of its size varies by rounding alone: it is constant.
+ROUNDING = 1e-12
+# So is one whose spread is below this, the inverse of which would overflow.
+SMALLEST = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Scaling:
 
     @cached_property
     def keeps_zero(self) -> bool:
-        """Whether a raw 0 is a 0 for the network too."""
+        """Whether a raw 0 stays 0."""
         return not self.offset.any()
 
     def apply(self, raw: Raw, x: Floats) -> None:
@@ -35,41 +35,58 @@ class Scaling:
 
 
 def learn(kind: str, x: Raw, index: Index, together: bool) -> Scaling:
-    """The scaling of that kind for the rows `index` of x (N,D).
+    """Learn a scaling from the rows `index` of x (N,D); a constant feature becomes 0.
 
-    none: as it is. unit: to [0, 1], by the extremes of each feature, or of all features
-    `together` (the pixels of images). standard: to mean 0 and standard deviation 1.
+    `kind` is "none" (features stay as they are), "unit" (to [0, 1], by the smallest and the
+    largest value of each feature, or of all features `together`, as the pixels of images are),
+    or "standard" (to mean 0 and standard deviation 1). Raises KeyError for any other kind.
     """
-    low, span = {"none": _nothing, "unit": _extremes, "standard": _moments}[kind](
-        x, index, together
-    )
-    constant = span <= np.maximum(ROUNDING * np.abs(low), SMALLEST)
-    unit = np.where(
-        constant, np.maximum(1, np.abs(low)), span
-    )  # or the rounding of a large one would be large
+    low, spread = STATISTICS[kind](x, index, together)
+    size = np.abs(low)
+    constant = spread <= np.maximum(ROUNDING * size, SMALLEST)
+    # A constant feature is divided by its size, or the rounding of a large one would be large.
+    unit = np.where(constant, np.maximum(1, size), spread)
     dtype = np.result_type(x.dtype, np.float32)
-    return Scaling(low.astype(dtype), (1 / unit).astype(dtype))
+    scale = 1 / unit
+    return Scaling(low.astype(dtype), scale.astype(dtype))
 
 
 def _nothing(x: Raw, index: Index, together: bool) -> tuple[Floats, Floats]:
-    return np.zeros(x.shape[1]), np.ones(x.shape[1])
+    D = x.shape[1]
+    return np.zeros(D), np.ones(D)
 
 
 def _extremes(x: Raw, index: Index, together: bool) -> tuple[Floats, Floats]:
-    low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
-    for piece in chunks(len(index), SWEEP):
-        rows = x[index[piece]]
+    """The smallest value of each feature and the distance to its largest, each (D)."""
+    D = x.shape[1]
+    low = np.full(D, np.inf)
+    high = np.full(D, -np.inf)
+    for chunk in chunks(len(index), SWEEP):
+        rows = x[index[chunk]]
         np.minimum(low, rows.min(axis=0), out=low)
         np.maximum(high, rows.max(axis=0), out=high)
     if together:
-        low[:], high[:] = low.min(), high.max()
+        low[:] = low.min()
+        high[:] = high.max()
     return low, high - low
 
 
 def _moments(x: Raw, index: Index, together: bool) -> tuple[Floats, Floats]:
-    mean, square = np.zeros(x.shape[1]), np.zeros(x.shape[1])
-    for piece in chunks(len(index), SWEEP):
-        mean += x[index[piece]].sum(axis=0, dtype=np.float64) / len(index)
-    for piece in chunks(len(index), SWEEP):
-        square += ((x[index[piece]] - mean) ** 2).sum(axis=0) / len(index)
-    return mean, np.sqrt(square)
+    """The mean and the standard deviation of each feature, each (D), in two passes."""
+    N, D = len(index), x.shape[1]
+    mean = np.zeros(D)
+    for chunk in chunks(N, SWEEP):
+        rows = x[index[chunk]]
+        mean += rows.sum(axis=0, dtype=np.float64) / N
+    variance = np.zeros(D)
+    for chunk in chunks(N, SWEEP):
+        deviations = x[index[chunk]] - mean
+        variance += (deviations**2).sum(axis=0) / N
+    return mean, np.sqrt(variance)
+
+
+STATISTICS = {
+    "none": _nothing,
+    "unit": _extremes,
+    "standard": _moments,
+}
