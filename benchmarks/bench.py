@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import command, epochs, growth, machine, plot, report, scoring
-from benchmarks.material import random_rows
-from benchmarks.turns import ROOT
+from benchmarks import command, epochs, machine, plot, report, scaling, scoring
+from benchmarks.inputs import random_rows
+from benchmarks.harness import ROOT
 
 HERE = Path(__file__).parent
 MILLION = 1_000_000
@@ -29,7 +29,7 @@ def sections(mnist: Path, folder: Path, args: argparse.Namespace) -> dict[str, C
         "start": lambda: command.measure_start(mnist, folder, few),
         "digits": lambda: command.measure_digits(folder, args.rounds),
         "scoring": lambda: scoring.measure(folder, args.rounds),
-        "growth": lambda: growth.measure(mnist, folder, few),
+        "growth": lambda: scaling.measure(mnist, folder, few),
         "million": lambda: command.measure_million(
             random_rows(MILLION, folder / "million.npz"), folder
         ),

@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from benchmarks.turns import ROOT, Answer, tell
-from benchmarks.watch import Watched, watch
+from benchmarks.harness import ROOT, Answer, tell
+from benchmarks.process_monitor import Watched, watch
 
 SCRIPTS = {"JAX": "jax_", "PyTorch": "torch_", "Keras": "keras_", "scikit-learn": "sklearn_"}
 NAMES = ("mlpcli", *SCRIPTS)

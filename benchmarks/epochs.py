@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.material import task_file
-from benchmarks.peers.contest import Settings
-from benchmarks.turns import Answer, rounds, started, tell
+from benchmarks.inputs import task_file
+from benchmarks.peers.protocol import Settings
+from benchmarks.harness import Answer, rounds, started, tell
 
 RATES = {"momentum": 0.05, "adam": 0.001}
 ONE_CORE = (
@@ -20,7 +20,7 @@ CONTESTANTS = {
     "PyTorch compiled": ("peers.torch_", ("compiled",)),
     "Keras": ("peers.keras_", ()),
     "scikit-learn": ("peers.sklearn_", ()),
-    "two products": ("peers.floor", ()),
+    "two products": ("peers.lower_bound", ()),
 }
 QUICK = ("mlpcli", "JAX", ONE_CORE, "PyTorch", "scikit-learn", "two products")
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import quickest, ratio
+from benchmarks.statistics import quickest, ratio
 
 HERE = Path(__file__).parent
 COLOURS = {  # Okabe and Ito's, which colour-blind people can tell apart

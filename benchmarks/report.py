@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import by_round, ratio, spread, table
+from benchmarks.statistics import by_round, ratio, spread, table
 from benchmarks.targets import GOAL, targets
 
 HERE = Path(__file__).parent

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from benchmarks.material import random_rows
-from benchmarks.turns import Answer, rounds, started, tell
+from benchmarks.inputs import random_rows
+from benchmarks.harness import Answer, rounds, started, tell
 
 CONTESTANTS = {
     "mlpcli": "score.mlpcli_",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.figures import Spread, against, ratio, seconds_of, spread
+from benchmarks.statistics import Spread, against, ratio, seconds_of, spread
 
 EPOCHS = [  # shape, peer, the most that mlpcli may take of the peer's time with momentum and with Adam
     ("784-512-10", "JAX", 0.80, 1.00),

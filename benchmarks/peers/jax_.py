@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.peers.contest import Settings, Task, Turns, read_task
+from benchmarks.peers.protocol import Settings, Task, Turns, read_task
 
 Params = dict[str, jax.Array]
 

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from benchmarks.peers.contest import Settings, Task, Turns, read_task
+from benchmarks.peers.protocol import Settings, Task, Turns, read_task
 
 STEPS = 32  # minibatches in one call
 

@@ -4,9 +4,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.peers.contest import Settings, Turns, read_settings
-from mlpcli import config
+from benchmarks.peers.protocol import Settings, Turns, read_settings
+from mlpcli.commands import plan as planning
 from mlpcli.commands import train as run
+from mlpcli.commands.settings import load
 from mlpcli.config import Config
 from mlpcli.machine import blas
 from mlpcli.training.events import EpochDone, Event
@@ -28,7 +29,7 @@ def config_of(settings: Settings) -> Config:
         "training.batch_size": s["batch_size"],
         "training.epochs": 1_000_000,
     }
-    return config.load(None, flags, [])
+    return load(None, flags, [])
 
 
 class Waiting:
@@ -45,7 +46,7 @@ class Waiting:
 
 def main() -> None:
     """Train as long as asked, into the folder of the third argument."""
-    plan = run.prepare(
+    plan = planning.prepare(
         config_of(read_settings()),
         Path(sys.argv[3]),
         False,

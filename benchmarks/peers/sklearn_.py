@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks.peers.contest import Task, Turns, blas, read_task
+from benchmarks.peers.protocol import Task, Turns, blas, read_task
 
 
 def classifier(task: Task) -> MLPClassifier:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.peers.contest import Settings, Task, Turns, read_task
+from benchmarks.peers.protocol import Settings, Task, Turns, read_task
 
 
 def network(task: Task) -> nn.Sequential:

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from benchmarks.score.contest import read_pieces, serve, weights
+from benchmarks.score.protocol import read_pieces, serve, weights
 
 
 @jax.jit

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.score.contest import read_rows, serve, weights
+from benchmarks.score.protocol import read_rows, serve, weights
 from mlpcli.arrays import Shape
 from mlpcli.datasets.dataset import Rows
 from mlpcli.machine import blas, blas_threads, cores

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks.peers.contest import blas
-from benchmarks.score.contest import CLASSES, HIDDEN, read_pieces, serve, weights
+from benchmarks.peers.protocol import blas
+from benchmarks.score.protocol import CLASSES, HIDDEN, read_pieces, serve, weights
 
 
 def main() -> None:

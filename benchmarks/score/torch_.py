@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from benchmarks.score.contest import read_pieces, serve, weights
+from benchmarks.score.protocol import read_pieces, serve, weights
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.turns import ROOT, environment
+from benchmarks.harness import ROOT, environment
 
 EVERY = 0.02  # seconds between two looks at the memory
 EPOCH_LINE = re.compile(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.peers.contest import Task, Turns, blas, read_task
+from benchmarks.peers.protocol import Task, Turns, blas, read_task
 
 
 def products(task: Task, x: np.ndarray, da: np.ndarray, a: np.ndarray, dW1: np.ndarray) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers.contest import Settings
+from benchmarks.peers.protocol import Settings
 from benchmarks.peers.mlpcli_ import config_of
-from mlpcli.commands import train as run
+from mlpcli.commands import plan as planning
 from mlpcli.datasets.idx import read_folder
 from mlpcli.training.loop import new_state
 
@@ -15,7 +15,7 @@ FEATURES = 784
 
 def task_file(settings: Settings, folder: Path) -> tuple[Path, dict[str, int | str]]:
     """Rows as mlpcli splits and scales them, and the weights it starts from; and how many rows those are."""
-    plan = run.prepare(config_of(settings), folder / "never-written", False, print)
+    plan = planning.prepare(config_of(settings), folder / "never-written", False, print)
     data, network = plan.data, new_state(plan.config, plan.shape, plan.streams).network
     arrays = {
         "x": data.train.x[data.train.index],

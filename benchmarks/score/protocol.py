@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.contest import asked, say
+from benchmarks.peers.protocol import asked, say
 
 HIDDEN, CLASSES = 512, 10
 TOGETHER = 10_000  # rows in a call of the peers: more at once cost them memory and no less time

@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks.material import first_rows
-from benchmarks.peers.contest import Settings
-from benchmarks.turns import Answer, rounds, started, tell
+from benchmarks.inputs import first_rows
+from benchmarks.peers.protocol import Settings
+from benchmarks.harness import Answer, rounds, started, tell
 
 ROWS = (7_500, 15_000, 30_000, 60_000)
 HIDDEN = (128, 256, 512, 1024, 2048)

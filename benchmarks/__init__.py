@@ -1,0 +1,1 @@
+"""mlpcli measured beside other libraries: `python -m benchmarks.bench`."""
