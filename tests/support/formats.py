@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from mlpcli.datasets.table import Table
-from mlpcli.errors import DataError
+from mlpcli.errors import DataError, UnreadableFileError
 
 many = settings(max_examples=300, deadline=None, derandomize=True)
 some = settings(max_examples=60, deadline=None, derandomize=True)
@@ -86,7 +86,7 @@ def table_or_error(read: Callable[[], Table], path: Path) -> None:
     """Whatever the file holds, reading it gives a table or a sentence that names it, and nothing else."""
     try:
         rows = read()
-    except DataError as error:
+    except (DataError, UnreadableFileError) as error:
         said = str(error)
         rows = None
     if rows is None:

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from mlpcli.datasets.csvfile import read
 from mlpcli.datasets.table import Table
-from mlpcli.errors import DataError
+from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.storage import reading
 from tests.support.formats import damaged, many, put, table_or_error
 
@@ -212,9 +212,10 @@ def test_a_file_too_large_for_memory_is_refused_by_its_length(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "available_memory", lambda: 39)
-    assert refused(path, "1,2,a\n3,4,b").startswith(
-        "would need 40 bytes of memory, and 39 bytes is free."
-    )
+    with pytest.raises(UnreadableFileError) as caught:
+        rows_in(path, "1,2,a\n3,4,b")
+    said = f"{path}: would need 40 bytes of memory, and 39 bytes is free."
+    assert str(caught.value).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_a_file_too_large_for_memory_is_refused_by_its_length(
 )
 def test_what_lies_in_the_files_place_is_named(make: Any, said: str, path: Path) -> None:
     make(path)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(UnreadableFileError) as caught:
         read(path, "")
     assert str(caught.value).startswith(f"{path}: {said}")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from mlpcli.datasets.idx import read_folder, read_idx
-from mlpcli.errors import DataError
+from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.storage import reading
 from tests.support.formats import (
     IDX_CODES,
@@ -175,7 +175,7 @@ def test_what_is_no_whole_idx_file_is_refused(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(UnreadableFileError) as caught:
         read_idx(path)
     assert str(caught.value).startswith(f"{path}: {said}")
 
@@ -184,7 +184,9 @@ def test_what_is_no_whole_idx_file_is_refused(
 def test_what_is_no_whole_gzip_file_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "file.gz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"is not a whole gzip file \(.+\)\. Fetch it again"):
+    with pytest.raises(
+        UnreadableFileError, match=r"is not a whole gzip file \(.+\)\. Fetch it again"
+    ):
         read_idx(path)
 
 
@@ -192,7 +194,7 @@ def test_a_flipped_bit_in_a_gzip_file_is_noticed(tmp_path: Path) -> None:
     content = bytearray(gzip.compress(idx(X), compresslevel=0, mtime=0))
     content[100] ^= 1
     (tmp_path / "file.gz").write_bytes(content)
-    with pytest.raises(DataError, match=r"is not a whole gzip file \(CRC check failed"):
+    with pytest.raises(UnreadableFileError, match=r"is not a whole gzip file \(CRC check failed"):
         read_idx(tmp_path / "file.gz")
 
 
@@ -227,7 +229,7 @@ def test_a_claim_or_a_bomb_is_refused_before_memory_is_taken(
     (tmp_path / name).write_bytes(content)
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(UnreadableFileError, match=said):
             read_idx(tmp_path / name)
         assert tracemalloc.get_traced_memory()[1] < BIG / 8
     finally:
@@ -256,7 +258,7 @@ def test_what_lies_in_a_files_place_is_named(
     if name.startswith("t10k"):
         idx_folder(tmp_path, train_images=idx(X))
     make(tmp_path / name)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(UnreadableFileError) as caught:
         read_folder(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path / name}: {said}")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mlpcli.commands.gradcheck import Homework, inspect_file
-from mlpcli.errors import CheckError, DataError
+from mlpcli.errors import CheckError
 from mlpcli.gradcheck.cases import small_case
 from mlpcli.gradcheck.complex_step import EQUATIONS
 from mlpcli.gradcheck.student import ask, packed
@@ -139,7 +139,7 @@ def test_a_fault_in_an_imported_file_is_not_said_to_be_the_files_own(tmp_path: P
 )
 def test_what_is_no_file_is_said_to_be_none(name: str, sentence: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(DataError, match=sentence):
+    with pytest.raises(CheckError, match=sentence):
         ask(tmp_path / name, CASES, 30)
 
 

@@ -1,4 +1,4 @@
-"""Careful reading: sizes, what is no file, and the seal in which every changed byte shows."""
+"""Careful reading: memory, what is no file, text, and the seal in which every changed byte shows."""
 
 import os
 import socket
@@ -8,36 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpcli.errors import DataError
+from mlpcli.errors import UnreadableFileError
 from mlpcli.storage import reading
 from mlpcli.storage.writing import write_npz
-
-
-@pytest.mark.parametrize(
-    ("nbytes", "text"),
-    [
-        (0, "0 bytes"),
-        (1023, "1023 bytes"),
-        (1024, "1.0 KiB"),
-        (1.5 * 2**20, "1.5 MiB"),
-        (2**30, "1.0 GiB"),
-        (2**45, "32.0 TiB"),
-        (2**70, "1048576.0 PiB"),
-    ],
-)
-def test_a_size_is_written_for_a_person(nbytes: float, text: str) -> None:
-    assert reading.size(nbytes) == text
 
 
 def test_what_memory_cannot_hold_is_refused_with_both_sizes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reading, "available_memory", lambda: 2**20)
-    reading.must_fit(Path("small.csv"), 2**20)
+    reading.check_memory(Path("small.csv"), 2**20)
     with pytest.raises(
-        DataError, match=r"^big.csv: would need 3.0 GiB of memory, and 1.0 MiB is free\."
+        UnreadableFileError, match=r"^big.csv: would need 3.0 GiB of memory, and 1.0 MiB is free\."
     ):
-        reading.must_fit(Path("big.csv"), 3 * 2**30)
+        reading.check_memory(Path("big.csv"), 3 * 2**30)
 
 
 def test_a_regular_file_is_opened_also_through_a_link(tmp_path: Path) -> None:
@@ -70,17 +54,35 @@ def make_socket(path: Path) -> None:
 def test_what_is_no_regular_file_is_refused(make: Any, said: str, tmp_path: Path) -> None:
     path = tmp_path / "thing"
     make(path)
-    with pytest.raises(DataError) as caught, reading.open_regular(path):
+    with pytest.raises(UnreadableFileError) as caught, reading.open_regular(path):
         pass
     assert str(caught.value).startswith(f"{path}: {said}")
 
 
-def test_a_system_error_without_words_of_its_own_is_still_told() -> None:
-    assert reading.reason(OSError("it broke")) == "it broke"
-    assert (
-        reading.reason(OSError(28, "No space left on device", "/some/path"))
-        == "No space left on device"
-    )
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_text_is_read_with_a_byte_order_mark_and_without(mark: bytes, tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(mark + "seed = 1  # für Übungen\n".encode())
+    assert reading.read_text(tmp_path / "text") == "seed = 1  # für Übungen\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"x" * (reading.MAX_TEXT + 1), "is larger than 1.0 MiB"),
+        (b"caf\xe9", "is not UTF-8 text ("),
+    ],
+)
+def test_what_is_no_short_text_is_refused(content: bytes, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(content)
+    with pytest.raises(UnreadableFileError) as caught:
+        reading.read_text(tmp_path / "text")
+    assert caught.value.path == tmp_path / "text"
+    assert caught.value.problem.startswith(problem)
+
+
+def test_the_longest_text_is_read(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"x" * reading.MAX_TEXT)
+    assert len(reading.read_text(tmp_path / "text")) == reading.MAX_TEXT
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def test_a_file_as_it_was_written_passes(sealed: Path) -> None:
 
 
 def refused(path: Path) -> str:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(UnreadableFileError) as caught:
         reading.check_seal(path)
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value)
@@ -130,8 +132,8 @@ def test_the_digest_takes_in_a_file_of_many_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for size in (63, 64, 65, 1000):
-        monkeypatch.setattr(reading, "READ", 64)
+        monkeypatch.setattr(reading, "BLOCK", 64)
         write_npz(tmp_path / "file.npz", {"x": np.arange(size, dtype=np.uint8)})
         reading.check_seal(tmp_path / "file.npz")
-        monkeypatch.setattr(reading, "READ", 1 << 20)
+        monkeypatch.setattr(reading, "BLOCK", 1 << 20)
         reading.check_seal(tmp_path / "file.npz")
