@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from mlpcli.arrays import Floats
 from mlpcli.model.activations import ACTIVATIONS
 from tests.support import reference
 
@@ -40,7 +41,7 @@ def test_relu_takes_slope_zero_at_its_kink() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_logistic_function_equals_scipys_and_never_overflows(dtype: type) -> None:
-    a = np.concatenate([np.linspace(-50, 50, 1001), [-1e30, 1e30]]).astype(dtype)
+    a: Floats = np.concatenate([np.linspace(-50, 50, 1001), [-1e30, 1e30]]).astype(dtype)
     s = np.empty_like(a)
     ACTIVATIONS["logistic"].phi(a, s)
     np.testing.assert_allclose(s, expit(a), rtol=0, atol=2 * float(np.finfo(dtype).eps))

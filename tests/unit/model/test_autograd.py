@@ -1,16 +1,19 @@
-"""An outside oracle: PyTorch's autograd, where it is installed (`pip install torch`), agrees with network.backward."""
+"""An outside oracle: where PyTorch is installed (`pip install torch`), its autograd agrees."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 
+from mlpcli.arrays import Floats
 from mlpcli.gradcheck.cases import network_of, small_case
 from mlpcli.gradcheck.complex_step import Case
 from mlpcli.model.activations import ACTIVATIONS
 from mlpcli.model.buffers import gradient, workspace
 from mlpcli.model.network import backward, forward, mean_loss
 
-torch = pytest.importorskip("torch")
-PHI = {
+torch: Any = pytest.importorskip("torch")
+PHI: dict[str, Any] = {
     "relu": torch.relu,
     "tanh": torch.tanh,
     "logistic": torch.sigmoid,
@@ -18,25 +21,31 @@ PHI = {
 }
 
 
-def autograd(case: Case) -> dict[str, np.ndarray]:
+def parameter(values: Floats) -> Any:
+    return torch.tensor(values, requires_grad=True)
+
+
+def by_autograd(case: Case) -> dict[str, Floats]:
     """The gradients of the mean cross-entropy, with weight decay, by PyTorch in float64."""
-    values = {
-        name: torch.tensor(getattr(case, name), requires_grad=True)
-        for name in ("W1", "b1", "W2", "b2")
-    }
-    a = torch.tensor(case.x) @ values["W1"] + values["b1"]
-    z = (PHI[case.activation](a) * torch.tensor(case.r)) @ values["W2"] + values["b2"]
+    W1, b1 = parameter(case.W1), parameter(case.b1)
+    W2, b2 = parameter(case.W2), parameter(case.b2)
+    a = torch.tensor(case.x) @ W1 + b1
+    h = PHI[case.activation](a) * torch.tensor(case.r)
+    z = h @ W2 + b2
     a.retain_grad()
     z.retain_grad()
-    decay = case.l2 / 2 * ((values["W1"] ** 2).sum() + (values["W2"] ** 2).sum())
-    (torch.nn.functional.cross_entropy(z, torch.tensor(case.labels)) + decay).backward()
-    return {name: tensor.grad.numpy() for name, tensor in (values | {"a": a, "z": z}).items()}
+    penalty = case.l2 / 2 * ((W1**2).sum() + (W2**2).sum())
+    loss = torch.nn.functional.cross_entropy(z, torch.tensor(case.labels)) + penalty
+    loss.backward()
+    tensors = {"z": z, "a": a, "W1": W1, "b1": b1, "W2": W2, "b2": b2}
+    return {name: tensor.grad.numpy() for name, tensor in tensors.items()}
 
 
-def by_hand(case: Case) -> dict[str, np.ndarray]:
+def by_hand(case: Case) -> dict[str, Floats]:
     """The same by network.py."""
-    network, B = network_of(case), len(case.x)
-    ws, grad = workspace(network.shape, B, np.float64), gradient(network.shape, B, np.float64)
+    network = network_of(case)
+    ws = workspace(network.shape, len(case.x), np.float64)
+    grad = gradient(network.shape, len(case.x), np.float64)
     forward(network, case.x, case.r, ws)
     mean_loss(case.labels, ws)
     backward(network, case.x, case.labels, case.r, ws, grad, case.l2)
@@ -58,8 +67,7 @@ def test_autograd_agrees_with_backward(
     activation: str, dropout: float, l2: float, trained: bool
 ) -> None:
     case = small_case("autograd", activation, 5, dropout=dropout, l2=l2, trained=trained)
-    theirs = autograd(case)
+    expected = by_autograd(case)
     for name, ours in by_hand(case).items():
-        np.testing.assert_allclose(
-            ours, theirs[name], rtol=0, atol=1e-12 * max(1, np.abs(theirs[name]).max())
-        )
+        largest = max(1, np.abs(expected[name]).max())
+        np.testing.assert_allclose(ours, expected[name], rtol=0, atol=1e-12 * largest)

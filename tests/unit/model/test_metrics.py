@@ -22,16 +22,18 @@ N, D, H, K = 53, 7, 11, 5
 SHAPE = Shape(D, H, K)
 
 
-def rows(dtype: type = np.float64) -> tuple[Network, Floats, Labels]:
-    stream = np.random.default_rng(0)
+def network_and_rows(dtype: type = np.float64) -> tuple[Network, Floats, Labels]:
+    """A network, and rows x (N,D) with labels (N)."""
+    rng = np.random.default_rng(0)
     network = Network(SHAPE, "tanh", dtype)
-    network.theta[:] = stream.normal(size=SHAPE.parameters)
-    return network, stream.normal(size=(N, D)).astype(dtype), stream.integers(0, K, N)
+    network.theta[:] = rng.normal(size=SHAPE.parameters)
+    x: Floats = rng.normal(size=(N, D)).astype(dtype)
+    return network, x, rng.integers(0, K, N)
 
 
 def scored(size: int, B: int = 60, dtype: type = np.float64) -> Scores:
-    """All rows, `size` at a time, in buffers for B rows that hold rubbish at first."""
-    network, x, labels = rows(dtype)
+    """The scores of all rows, `size` at a time, in buffers for B rows that hold NaN at first."""
+    network, x, labels = network_and_rows(dtype)
     ws = workspace(SHAPE, B, dtype)
     for buffer in (ws.a, ws.s, ws.h, ws.z, ws.p):
         buffer.fill(np.nan)
@@ -40,21 +42,26 @@ def scored(size: int, B: int = 60, dtype: type = np.float64) -> Scores:
         for start in range(0, N, size):
             yield x[start : start + size], labels[start : start + size]
 
-    found = ByRow(np.full(N, np.nan, dtype), np.zeros(N, np.intp), np.full(N, np.nan, dtype))
-    score(network, batches(), ws, found)
-    return found.scores(labels, SHAPE.K)
+    by_row = ByRow(np.full(N, np.nan, dtype), np.zeros(N, np.intp), np.full(N, np.nan, dtype))
+    score(network, batches(), ws, by_row)
+    return by_row.scores(labels, K)
 
 
 def probabilities() -> Floats:
     """softmax(z) of every row, by the oracle."""
-    network, x, labels = rows()
+    network, x, _ = network_and_rows()
     w = reference.unflat(network.theta, *SHAPE)
-    z = np.array([reference.forward(w, "tanh", x[n], np.ones(H), labels[n]).z for n in range(N)])
-    return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    nothing_dropped = np.ones(H)
+    z = [reference.forward(w, "tanh", row, nothing_dropped, label=0).z for row in x]
+    exponentials: Floats = np.exp(z)
+    totals: Floats = exponentials.sum(axis=1, keepdims=True)
+    return exponentials / totals
 
 
-def test_loss_guesses_and_confidence_are_those_of_the_reference() -> None:
-    scores, p, labels = scored(N), probabilities(), rows()[2]
+def test_loss_predictions_and_confidence_are_those_of_the_reference() -> None:
+    scores = scored(N)
+    p = probabilities()
+    _, _, labels = network_and_rows()
     assert scores.loss == pytest.approx(log_loss(labels, p, labels=range(K)), rel=1e-12)
     np.testing.assert_array_equal(scores.labels, labels)
     np.testing.assert_array_equal(scores.predicted, p.argmax(axis=1))
@@ -64,47 +71,43 @@ def test_loss_guesses_and_confidence_are_those_of_the_reference() -> None:
 @pytest.mark.parametrize("size", [1, 2, 7, 20, 52, 53])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_batches_of_any_size_give_the_same_scores(size: int, dtype: type) -> None:
-    whole, parts = scored(N, dtype=dtype), scored(size, dtype=dtype)
+    tolerance = 10 * float(np.finfo(dtype).eps)
+    whole = scored(N, dtype=dtype)
+    parts = scored(size, dtype=dtype)
     assert parts.n_rows == N
-    assert parts.loss == pytest.approx(whole.loss, rel=10 * float(np.finfo(dtype).eps))
+    assert parts.loss == pytest.approx(whole.loss, rel=tolerance)
     np.testing.assert_array_equal(parts.labels, whole.labels)
     np.testing.assert_array_equal(parts.predicted, whole.predicted)
-    np.testing.assert_allclose(
-        parts.confidence, whole.confidence, rtol=10 * float(np.finfo(dtype).eps)
-    )
+    np.testing.assert_allclose(parts.confidence, whole.confidence, rtol=tolerance)
 
 
 def test_accuracy_and_confusion_equal_scikit_learns() -> None:
     scores = scored(20)
+    labels, predicted = scores.labels, scores.predicted
     assert 0 < scores.accuracy < 1
-    assert scores.accuracy == accuracy_score(scores.labels, scores.predicted)
-    assert scores.correct == accuracy_score(scores.labels, scores.predicted, normalize=False)
-    np.testing.assert_array_equal(
-        scores.confusion, confusion_matrix(scores.labels, scores.predicted)
-    )
+    assert scores.accuracy == accuracy_score(labels, predicted)
+    assert scores.correct == accuracy_score(labels, predicted, normalize=False)
+    np.testing.assert_array_equal(scores.confusion, confusion_matrix(labels, predicted))
 
 
 def test_precision_recall_and_f1_equal_scikit_learns() -> None:
     scores = scored(20)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        scores.labels, scores.predicted
-    )
-    got = by_class(scores.confusion)
-    assert [s.n_rows for s in got] == list(support)
-    assert [s.precision for s in got] == pytest.approx(precision, rel=1e-12)
-    assert [s.recall for s in got] == pytest.approx(recall, rel=1e-12)
-    assert [s.f1 for s in got] == pytest.approx(f1, rel=1e-12)
+    expected = precision_recall_fscore_support(scores.labels, scores.predicted)
+    precision, recall, f1, support = expected
+    classes = by_class(scores.confusion)
+    assert [c.n_rows for c in classes] == list(support)
+    assert [c.precision for c in classes] == pytest.approx(precision, rel=1e-12)
+    assert [c.recall for c in classes] == pytest.approx(recall, rel=1e-12)
+    assert [c.f1 for c in classes] == pytest.approx(f1, rel=1e-12)
 
 
-def test_classes_never_seen_or_never_guessed_score_0_as_in_scikit_learn() -> None:
-    labels, predicted = (
-        np.array([0, 0, 1, 1, 4]),
-        np.array([0, 2, 2, 1, 0]),
-    )  # 2 not seen, 4 not guessed, 3 neither
+def test_classes_never_seen_or_never_predicted_score_0_as_in_scikit_learn() -> None:
+    labels = np.array([0, 0, 1, 1, 4])
+    predicted = np.array([0, 2, 2, 1, 0])  # 2 is not seen, 4 not predicted, 3 neither
     scores = Scores(0.0, labels, predicted, np.ones(5), K)
     expected = precision_recall_fscore_support(labels, predicted, labels=range(K), zero_division=0)
-    got = [(s.precision, s.recall, s.f1, s.n_rows) for s in by_class(scores.confusion)]
-    np.testing.assert_allclose(np.array(got).T, expected)
+    classes = [(c.precision, c.recall, c.f1, c.n_rows) for c in by_class(scores.confusion)]
+    np.testing.assert_allclose(np.array(classes).T, expected)
     assert scores.confusion.shape == (K, K)
 
 
@@ -113,9 +116,9 @@ def test_classes_never_seen_or_never_guessed_score_0_as_in_scikit_learn() -> Non
 )
 def test_the_interval_equals_scipys_wilson_interval(successes: int, n: int) -> None:
     expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    assert wilson_interval(successes, n) == pytest.approx(
-        (expected.low, expected.high), rel=1e-12, abs=1e-15
-    )
+    low, high = wilson_interval(successes, n)
+    assert low == pytest.approx(expected.low, rel=1e-12, abs=1e-15)
+    assert high == pytest.approx(expected.high, rel=1e-12, abs=1e-15)
 
 
 def test_the_interval_of_scores_is_that_of_their_accuracy() -> None:
@@ -124,9 +127,11 @@ def test_the_interval_of_scores_is_that_of_their_accuracy() -> None:
     assert scores.interval[0] < scores.accuracy < scores.interval[1]
 
 
-def test_worst_are_the_wrong_guesses_by_falling_confidence_and_first_come_first() -> None:
-    labels, predicted = np.array([0, 1, 2, 0, 1, 2]), np.array([0, 0, 0, 1, 1, 1])
-    scores = Scores(0.0, labels, predicted, np.array([0.9, 0.4, 0.7, 0.4, 0.9, 0.8]), 3)
+def test_worst_are_the_wrong_predictions_by_falling_confidence_and_first_come_first() -> None:
+    labels = np.array([0, 1, 2, 0, 1, 2])
+    predicted = np.array([0, 0, 0, 1, 1, 1])
+    confidence = np.array([0.9, 0.4, 0.7, 0.4, 0.9, 0.8])
+    scores = Scores(0.0, labels, predicted, confidence, 3)
     assert list(scores.worst(10)) == [5, 2, 1, 3]
     assert list(scores.worst(2)) == [5, 2]
     assert list(scores.worst(0)) == []
@@ -138,9 +143,9 @@ def test_a_network_that_is_always_right_has_no_worst() -> None:
 
 
 def test_weights_too_large_for_a_finite_loss_are_scored_so_without_a_warning() -> None:
-    network, x, labels = rows(np.float32)
+    network, x, labels = network_and_rows(np.float32)
     network.theta *= 1e38
     network.activation = "relu"
-    found = ByRow(np.zeros(N, np.float32), np.zeros(N, np.intp), np.zeros(N, np.float32))
-    score(network, [(x, labels)], workspace(SHAPE, N), found)
-    assert not np.isfinite(found.scores(labels, SHAPE.K).loss)
+    by_row = ByRow(np.zeros(N, np.float32), np.zeros(N, np.intp), np.zeros(N, np.float32))
+    score(network, [(x, labels)], workspace(SHAPE, N), by_row)
+    assert not np.isfinite(by_row.scores(labels, K).loss)

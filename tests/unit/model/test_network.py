@@ -1,20 +1,21 @@
-"""The equations, each on its own and together, against the row-by-row oracle, SciPy and complex steps."""
+"""The equations, each alone and together, against the row-by-row oracle, SciPy, complex steps."""
 
 import copy
 import pickle
 from collections.abc import Callable
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
-from scipy.special import expit, log_softmax
+from scipy.special import log_softmax
 
-from mlpcli.arrays import Shape
+from mlpcli.arrays import ALL, Floats, Labels, Shape
 from mlpcli.model.activations import ACTIVATIONS
-from mlpcli.model.buffers import gradient, workspace
+from mlpcli.model.buffers import Gradient, Workspace, gradient, workspace
 from mlpcli.model.network import (
+    Mask,
     Network,
     add_weight_decay,
     backward,
@@ -36,34 +37,83 @@ EXACT: Any = {"rtol": 1e-12, "atol": 1e-12}
 activations = pytest.mark.parametrize("activation", list(ACTIVATIONS))
 masked = pytest.mark.parametrize("dropped", [False, True], ids=["no mask", "mask"])
 decayed = pytest.mark.parametrize("l2", [0.0, 0.3], ids=["no l2", "l2"])
-Case = SimpleNamespace
+
+
+@dataclass
+class Oracle:
+    """What the oracle takes, in float64: weights, φ, x (B,D), a mask (B,H) and labels (B)."""
+
+    w: reference.Weights
+    activation: str
+    x: Floats
+    r: Floats
+    labels: Labels
+
+    def rows(self) -> list[reference.Row]:
+        """The forward pass of each row."""
+        rows = zip(self.x, self.r, self.labels, strict=True)
+        return [reference.forward(self.w, self.activation, *row) for row in rows]
+
+    def loss(self, l2: float = 0.0) -> float:
+        return self.loss_at(self.w.flat, l2).real
+
+    def loss_at(self, theta: Any, l2: float) -> complex:
+        """The loss of other weights, real or complex."""
+        w = reference.unflat(theta, D, H, K)
+        return reference.loss(w, self.activation, self.x, self.r, self.labels, l2)
+
+    def gradients(self, l2: float = 0.0) -> reference.Gradients:
+        return reference.gradients(self.w, self.activation, self.x, self.r, self.labels, l2)
+
+    def first(self, n: int) -> "Oracle":
+        """The same of the first n rows."""
+        return Oracle(self.w, self.activation, self.x[:n], self.r[:n], self.labels[:n])
+
+
+@dataclass
+class Case:
+    """A network, a minibatch, buffers for both passes, and the same for the oracle."""
+
+    network: Network
+    x: Floats
+    labels: Labels
+    r: Mask
+    ws: Workspace
+    grad: Gradient
+    oracle: Oracle
+
+    def run(self, l2: float = 0.0, active_columns: slice = ALL) -> float:
+        """Forward and backward; returns the loss between them."""
+        forward(self.network, self.x, self.r, self.ws, active_columns)
+        loss = mean_loss(self.labels, self.ws)
+        backward(self.network, self.x, self.labels, self.r, self.ws, self.grad, l2, active_columns)
+        return loss
 
 
 def case(activation: str, dropped: bool = False, dtype: type = np.float64) -> Case:
-    """A network with every parameter non-zero, a minibatch of it, and the same for the oracle."""
-    stream = np.random.default_rng(0)
+    """A case in which every parameter differs from 0."""
+    rng = np.random.default_rng(0)
     network = Network(SHAPE, activation, dtype)
-    network.theta[:] = stream.normal(0, 0.7, SHAPE.parameters)
-    x, labels = stream.normal(size=(B, D)).astype(dtype), stream.integers(0, K, B)
-    ones, mask = np.ones((B, H)), stream.choice([0, 1 / 0.75], (B, H), p=[0.25, 0.75])
-    oracle = (
-        reference.unflat(network.theta.astype(np.float64), D, H, K),
-        activation,
-        x.astype(np.float64),
-        mask.astype(dtype).astype(np.float64) if dropped else ones,
-        labels,
+    network.theta[:] = rng.normal(0, 0.7, SHAPE.parameters)
+    x: Floats = rng.normal(size=(B, D)).astype(dtype)
+    labels = rng.integers(0, K, B)
+    mask: Floats = rng.choice([0, 1 / 0.75], (B, H), p=[0.25, 0.75]).astype(dtype)
+    oracle = Oracle(
+        w=reference.unflat(network.theta.astype(np.float64), D, H, K),
+        activation=activation,
+        x=x.astype(np.float64),
+        r=mask.astype(np.float64) if dropped else np.ones((B, H)),
+        labels=labels,
     )
-    r = mask.astype(dtype) if dropped else 1.0
-    ws, grad = workspace(SHAPE, B, dtype), gradient(SHAPE, B, dtype)
-    return Case(network=network, x=x, labels=labels, r=r, ws=ws, grad=grad, oracle=oracle)
-
-
-def run(c: Case, l2: float = 0.0) -> float:
-    """Forward and backward; the loss between them."""
-    forward(c.network, c.x, c.r, c.ws)
-    value = mean_loss(c.labels, c.ws)
-    backward(c.network, c.x, c.labels, c.r, c.ws, c.grad, l2)
-    return value
+    return Case(
+        network=network,
+        x=x,
+        labels=labels,
+        r=mask if dropped else 1.0,
+        ws=workspace(SHAPE, B, dtype),
+        grad=gradient(SHAPE, B, dtype),
+        oracle=oracle,
+    )
 
 
 @activations
@@ -71,8 +121,7 @@ def run(c: Case, l2: float = 0.0) -> float:
 def test_forward_equals_the_reference(activation: str, dropped: bool) -> None:
     c = case(activation, dropped)
     forward(c.network, c.x, c.r, c.ws)
-    w, _, x, r, labels = c.oracle
-    rows = [reference.forward(w, activation, *row) for row in zip(x, r, labels, strict=True)]
+    rows = c.oracle.rows()
     np.testing.assert_allclose(c.ws.a, [row.a for row in rows], **EXACT)
     np.testing.assert_allclose(c.ws.h, [row.h for row in rows], **EXACT)
     np.testing.assert_allclose(c.ws.z, [row.z for row in rows], **EXACT)
@@ -82,7 +131,7 @@ def test_forward_equals_the_reference(activation: str, dropped: bool) -> None:
 @masked
 def test_the_loss_equals_the_reference(activation: str, dropped: bool) -> None:
     c = case(activation, dropped)
-    assert run(c) == pytest.approx(reference.loss(*c.oracle), rel=1e-12)
+    assert c.run() == pytest.approx(c.oracle.loss(), rel=1e-12)
 
 
 @activations
@@ -92,12 +141,12 @@ def test_the_gradient_of_every_parameter_equals_the_reference(
     activation: str, dropped: bool, l2: float
 ) -> None:
     c = case(activation, dropped)
-    run(c, l2)
-    expected = reference.gradients(*c.oracle, l2).weights
-    for name in ("W1", "W2", "b1", "b2"):
-        np.testing.assert_allclose(
-            getattr(c.grad, "d" + name), getattr(expected, name), **EXACT, err_msg=name
-        )
+    c.run(l2)
+    expected = c.oracle.gradients(l2).weights
+    np.testing.assert_allclose(c.grad.dW1, expected.W1, **EXACT)
+    np.testing.assert_allclose(c.grad.dW2, expected.W2, **EXACT)
+    np.testing.assert_allclose(c.grad.db1, expected.b1, **EXACT)
+    np.testing.assert_allclose(c.grad.db2, expected.b2, **EXACT)
     np.testing.assert_allclose(c.grad.flat, expected.flat, **EXACT)
 
 
@@ -108,11 +157,9 @@ def test_the_gradient_is_the_complex_step_derivative_of_the_loss(
     activation: str, dropped: bool, l2: float
 ) -> None:
     c = case(activation, dropped)
-    run(c, l2)
-    w, *rest = c.oracle
-    expected = reference.complex_step(
-        lambda t: reference.loss(reference.unflat(t, D, H, K), *rest, l2), w.flat
-    )
+    c.run(l2)
+    theta = c.oracle.w.flat
+    expected = reference.complex_step(lambda point: c.oracle.loss_at(point, l2), theta)
     np.testing.assert_allclose(c.grad.flat, expected, **EXACT)
 
 
@@ -123,15 +170,14 @@ def test_the_gradient_is_the_finite_difference_of_the_packages_own_loss(
     activation: str, dropped: bool, l2: float
 ) -> None:
     c = case(activation, dropped)
-    run(c, l2)
+    c.run(l2)
     other = case(activation, dropped)
 
     def loss(theta: np.ndarray[Any, Any]) -> float:
         other.network.theta[:] = theta
         forward(other.network, other.x, other.r, other.ws)
-        return mean_loss(other.labels, other.ws) + l2 / 2 * float(
-            np.sum(theta[: SHAPE.weights] ** 2)
-        )
+        penalty = l2 / 2 * float(np.sum(theta[: SHAPE.weights] ** 2))
+        return mean_loss(other.labels, other.ws) + penalty
 
     np.testing.assert_allclose(c.grad.flat, approx_fprime(c.network.theta, loss), atol=1e-6)
 
@@ -141,11 +187,10 @@ def test_the_gradient_is_the_finite_difference_of_the_packages_own_loss(
 @decayed
 def test_float32_follows_float64_to_its_rounding(activation: str, dropped: bool, l2: float) -> None:
     c = case(activation, dropped, np.float32)
-    assert run(c, l2) == pytest.approx(reference.loss(*c.oracle), rel=1e-6)
+    assert c.run(l2) == pytest.approx(c.oracle.loss(), rel=1e-6)
     assert c.grad.flat.dtype == np.float32
-    np.testing.assert_allclose(
-        c.grad.flat, reference.gradients(*c.oracle, l2).weights.flat, rtol=1e-5, atol=1e-6
-    )
+    expected = c.oracle.gradients(l2).weights.flat
+    np.testing.assert_allclose(c.grad.flat, expected, rtol=1e-5, atol=1e-6)
 
 
 @activations
@@ -154,15 +199,14 @@ def test_each_equation_equals_the_reference_when_given_the_references_own_inputs
     activation: str, dropped: bool
 ) -> None:
     c = case(activation, dropped)
-    w, _, x, r, _ = c.oracle
-    expected = reference.gradients(*c.oracle)
+    expected = c.oracle.gradients()
     forward(c.network, c.x, c.r, c.ws)
     mean_loss(c.labels, c.ws)
 
     logits_gradient(c.labels, c.ws, c.grad)
     np.testing.assert_allclose(c.grad.dz, expected.dz, **EXACT)
 
-    c.ws.h[:] = reference.PHI[activation](x @ w.W1 + w.b1) * r
+    c.ws.h[:] = [row.h for row in c.oracle.rows()]
     c.grad.dz[:] = expected.dz
     second_layer_gradient(c.ws, c.grad)
     np.testing.assert_allclose(c.grad.dW2, expected.weights.W2, **EXACT)
@@ -179,17 +223,16 @@ def test_each_equation_equals_the_reference_when_given_the_references_own_inputs
 
 @pytest.mark.parametrize("shape", [SHAPE, Shape(301, 211, 3)], ids=str)
 def test_weight_decay_adds_to_both_matrices_and_never_to_a_bias(shape: Shape) -> None:
-    stream = np.random.default_rng(1)
-    network, grad = Network(shape, "relu", np.float64), gradient(shape, 1, np.float64)
-    network.theta[:] = stream.normal(size=shape.parameters)
-    grad.flat[:] = before = stream.normal(size=shape.parameters)
+    rng = np.random.default_rng(1)
+    network = Network(shape, "relu", np.float64)
+    grad = gradient(shape, 1, np.float64)
+    network.theta[:] = rng.normal(size=shape.parameters)
+    before = rng.normal(size=shape.parameters)
+    grad.flat[:] = before
     add_weight_decay(network, 0.25, grad)
-    np.testing.assert_allclose(
-        grad.dW1, reference.unflat(before, *shape).W1 + 0.25 * network.W1, **EXACT
-    )
-    np.testing.assert_allclose(
-        grad.dW2, reference.unflat(before, *shape).W2 + 0.25 * network.W2, **EXACT
-    )
+    of_loss = reference.unflat(before, *shape)
+    np.testing.assert_allclose(grad.dW1, of_loss.W1 + 0.25 * network.W1, **EXACT)
+    np.testing.assert_allclose(grad.dW2, of_loss.W2 + 0.25 * network.W2, **EXACT)
     np.testing.assert_array_equal(grad.flat[shape.weights :], before[shape.weights :])
 
 
@@ -197,10 +240,11 @@ def test_that_case_of_weight_decay_sweeps_more_than_one_piece() -> None:
     assert Shape(301, 211, 3).weights > PIECE > SHAPE.weights
 
 
-def test_relu_takes_slope_zero_at_its_kink() -> None:
+def test_at_the_kink_of_relu_the_gradient_is_0() -> None:
     c = case("relu")
-    c.network.W1[:], c.network.b1[:] = 0, 0
-    run(c)
+    c.network.W1[:] = 0
+    c.network.b1[:] = 0
+    c.run()
     assert np.all(c.ws.a == 0)
     assert np.all(c.grad.da == 0)
 
@@ -208,8 +252,9 @@ def test_relu_takes_slope_zero_at_its_kink() -> None:
 @activations
 def test_a_dropped_unit_gets_no_gradient(activation: str) -> None:
     c = case(activation, dropped=True)
+    assert isinstance(c.r, np.ndarray)
     c.r[:, 4] = 0
-    run(c)
+    c.run()
     assert np.all(c.grad.dW1[:, 4] == 0)
     assert np.all(c.grad.dW2[4] == 0)
     assert c.grad.db1[4] == 0
@@ -219,7 +264,8 @@ def test_a_dropped_unit_gets_no_gradient(activation: str) -> None:
     ("dtype", "size"), [(np.float32, 1e4), (np.float64, 1e4), (np.float64, 1e300)]
 )
 def test_the_loss_of_extreme_logits_is_finite_and_equals_scipys(dtype: type, size: float) -> None:
-    logits = np.random.default_rng(2).uniform(-1, 1, (40, K)).astype(dtype) * dtype(size)
+    logits: Floats = np.random.default_rng(2).uniform(-1, 1, (40, K)).astype(dtype)
+    logits *= dtype(size)
     logits[:K] = (2 * np.eye(K) - 1) * size
     labels = np.arange(40) % K
     ws = workspace(SHAPE, 40, dtype)
@@ -232,31 +278,13 @@ def test_the_loss_of_extreme_logits_is_finite_and_equals_scipys(dtype: type, siz
     np.testing.assert_allclose(ws.p.sum(axis=1), 1, rtol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_logistic_function_equals_scipys_and_never_overflows(dtype: type) -> None:
-    a = np.concatenate([np.linspace(-50, 50, 1001), [-1e30, 1e30]]).astype(dtype)
-    s = np.empty_like(a)
-    ACTIVATIONS["logistic"].phi(a, s)
-    np.testing.assert_allclose(s, expit(a), rtol=0, atol=2 * float(np.finfo(dtype).eps))
-
-
-@activations
-def test_a_slope_is_the_derivative_of_its_function(activation: str) -> None:
-    phi, slope = ACTIVATIONS[activation]
-    a = np.array([-3.0, -0.5, -1e-3, 1e-3, 0.5, 3.0])
-    a = a.reshape(2, 3)
-    s, out = np.empty_like(a), np.empty_like(a)
-    phi(a, s)
-    slope(s, out)
-    np.testing.assert_allclose(out, reference.PHI[activation](a + 1e-200j).imag / 1e-200, **EXACT)
+HE = (6 / 40) ** 0.5
+GLOROT = (6 / 130) ** 0.5
 
 
 @pytest.mark.parametrize(
     ("activation", "limit"),
-    [
-        ("relu", (6 / 40) ** 0.5),
-        *((name, (6 / 130) ** 0.5) for name in ("tanh", "logistic", "identity")),
-    ],
+    [("relu", HE), ("tanh", GLOROT), ("logistic", GLOROT), ("identity", GLOROT)],
 )
 def test_first_weights_fill_the_limits_of_he_for_relu_and_of_glorot_otherwise(
     activation: str, limit: float
@@ -273,49 +301,41 @@ def test_first_weights_fill_the_limits_of_he_for_relu_and_of_glorot_otherwise(
 
 
 def test_first_weights_do_not_depend_on_the_dtype() -> None:
-    single, double = Network(SHAPE, "relu", np.float32), Network(SHAPE, "relu", np.float64)
+    single = Network(SHAPE, "relu", np.float32)
+    double = Network(SHAPE, "relu", np.float64)
     initialise(single, np.random.default_rng(4))
     initialise(double, np.random.default_rng(4))
     np.testing.assert_array_equal(single.theta, double.theta.astype(np.float32))
 
 
-@pytest.mark.parametrize("make", [workspace, gradient])
-def test_the_first_rows_of_a_buffer_are_views_of_it(make: Callable[..., Any]) -> None:
-    whole = make(SHAPE, B)
-    for name, part in vars(whole.first(2)).items():
-        assert np.shares_memory(part, getattr(whole, name)), name
-
-
 def test_a_short_batch_gives_the_gradient_of_its_own_rows_whatever_the_buffers_hold() -> None:
     c = case("tanh", dropped=True)
-    w, activation, x, r, labels = c.oracle
-    run(c)
-    ws, grad = c.ws.first(2), c.grad.first(2)
-    forward(c.network, c.x[:2], c.r[:2], ws)
-    assert mean_loss(labels[:2], ws) == pytest.approx(
-        reference.loss(w, activation, x[:2], r[:2], labels[:2])
-    )
-    backward(c.network, c.x[:2], labels[:2], c.r[:2], ws, grad)
-    expected = reference.gradients(w, activation, x[:2], r[:2], labels[:2]).weights.flat
-    np.testing.assert_allclose(c.grad.flat, expected, **EXACT)
+    c.run()
+    assert isinstance(c.r, np.ndarray)
+    oracle = c.oracle.first(2)
+    short = Case(c.network, c.x[:2], c.labels[:2], c.r[:2], c.ws.first(2), c.grad.first(2), oracle)
+    assert short.run() == pytest.approx(oracle.loss())
+    np.testing.assert_allclose(c.grad.flat, oracle.gradients().weights.flat, **EXACT)
 
 
-def test_the_views_lie_in_theta_in_the_order_W1_W2_b1_b2() -> None:
+def test_the_parameters_of_a_network_are_views_of_theta() -> None:
     network = Network(SHAPE, "relu")
     network.theta[:] = np.arange(SHAPE.parameters)
-    parts = reference.unflat(network.theta, D, H, K)
+    expected = reference.unflat(network.theta, D, H, K)
     for name in ("W1", "W2", "b1", "b2"):
-        np.testing.assert_array_equal(getattr(network, name), getattr(parts, name))
+        np.testing.assert_array_equal(getattr(network, name), getattr(expected, name))
 
 
-@pytest.mark.parametrize(
-    "copy_of", [copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))], ids=["copy", "pickle"]
-)
+def pickled(network: Network) -> Any:
+    return pickle.loads(pickle.dumps(network))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
 def test_a_copy_has_a_theta_of_its_own_and_its_views_lie_in_it(
-    copy_of: Callable[[Network], Network],
+    copied: Callable[[Network], Network],
 ) -> None:
     network = case("tanh").network
-    twin = copy_of(network)
+    twin = copied(network)
     np.testing.assert_array_equal(twin.theta, network.theta)
     assert (twin.shape, twin.activation) == (network.shape, network.activation)
     twin.theta[:] = 0
@@ -327,57 +347,52 @@ def test_a_copy_has_a_theta_of_its_own_and_its_views_lie_in_it(
 @masked
 @decayed
 @pytest.mark.parametrize(
-    "used", [slice(0, D), slice(2, 5), slice(0, 1), slice(6, D), slice(0, 0)], ids=str
+    "active", [slice(0, D), slice(2, 5), slice(0, 1), slice(6, D), slice(0, 0)], ids=str
 )
 def test_columns_of_x_that_are_0_may_be_left_out_on_both_sides(
-    activation: str, dropped: bool, l2: float, used: slice
+    activation: str, dropped: bool, l2: float, active: slice
 ) -> None:
     c = case(activation, dropped)
-    w, _, x, r, labels = c.oracle
-    x[:, : used.start] = x[:, used.stop :] = 0
-    c.x[:] = x
+    outside = np.r_[: active.start, active.stop : D]
+    c.x[:, outside] = 0
+    c.oracle.x[:, outside] = 0
     c.grad.flat[:] = np.nan  # what an earlier step may have left there
-    forward(c.network, c.x, c.r, c.ws, used)
-    value = mean_loss(c.labels, c.ws)
-    backward(c.network, c.x, c.labels, c.r, c.ws, c.grad, l2, used)
-    rows = [reference.forward(w, activation, *row) for row in zip(x, r, labels, strict=True)]
+    assert c.run(l2, active) == pytest.approx(c.oracle.loss(), rel=1e-12)
+    rows = c.oracle.rows()
     np.testing.assert_allclose(c.ws.a, [row.a for row in rows], **EXACT)
     np.testing.assert_allclose(c.ws.z, [row.z for row in rows], **EXACT)
-    assert value == pytest.approx(reference.loss(*c.oracle), rel=1e-12)
-    np.testing.assert_allclose(
-        c.grad.flat, reference.gradients(*c.oracle, l2).weights.flat, **EXACT
-    )
-    outside = np.r_[: used.start, used.stop : D]
-    np.testing.assert_array_equal(c.grad.dW1[outside], l2 * w.W1[outside])
+    np.testing.assert_allclose(c.grad.flat, c.oracle.gradients(l2).weights.flat, **EXACT)
+    np.testing.assert_array_equal(c.grad.dW1[outside], l2 * c.oracle.w.W1[outside])
 
 
-def test_a_part_of_the_units_adds_the_others_logits_before_the_bias() -> None:
-    whole, parts = case("tanh", dropped=True), (slice(0, 4), slice(4, H))
-    w, _, x, r, labels = whole.oracle
-    pieces = []
-    for units in parts:
-        network = Network(Shape(D, units.stop - units.start, K), "tanh", np.float64)
-        network.theta[:] = reference.Weights(w.W1[:, units], w.W2[units], w.b1[units], w.b2).flat
-        pieces.append(
-            (
-                network,
-                workspace(network.shape, B, np.float64),
-                gradient(network.shape, B, np.float64),
-            )
-        )
-    (first, ws, grad), (second, other_ws, _) = pieces
-    forward(second, x, r[:, parts[1]], other_ws)
+def network_of_units(w: reference.Weights, units: slice) -> Network:
+    """A network with some of the hidden units."""
+    network = Network(Shape(D, units.stop - units.start, K), "tanh", np.float64)
+    part = reference.Weights(w.W1[:, units], w.W2[units], w.b1[units], w.b2)
+    network.theta[:] = part.flat
+    return network
+
+
+def test_allreduce_adds_the_other_units_logits_before_the_bias() -> None:
+    whole = case("tanh", dropped=True)
+    o = whole.oracle
+    own, others = slice(0, 4), slice(4, H)
+    other = network_of_units(o.w, others)
+    other_ws = workspace(other.shape, B, np.float64)
+    forward(other, o.x, o.r[:, others], other_ws)
 
     def allreduce(z: np.ndarray[Any, Any]) -> None:
-        z += other_ws.z - w.b2
+        z += other_ws.z - o.w.b2
 
-    forward(first, x, r[:, parts[0]], ws, allreduce=allreduce)
-    rows = [reference.forward(w, "tanh", *row) for row in zip(x, r, labels, strict=True)]
-    np.testing.assert_allclose(ws.z, [row.z for row in rows], **EXACT)
-    mean_loss(labels, ws)
-    backward(first, x, labels, r[:, parts[0]], ws, grad)
-    expected = reference.gradients(*whole.oracle).weights
-    np.testing.assert_allclose(grad.dW1, expected.W1[:, parts[0]], **EXACT)
-    np.testing.assert_allclose(grad.dW2, expected.W2[parts[0]], **EXACT)
-    np.testing.assert_allclose(grad.db1, expected.b1[parts[0]], **EXACT)
+    network = network_of_units(o.w, own)
+    ws = workspace(network.shape, B, np.float64)
+    grad = gradient(network.shape, B, np.float64)
+    forward(network, o.x, o.r[:, own], ws, allreduce=allreduce)
+    np.testing.assert_allclose(ws.z, [row.z for row in o.rows()], **EXACT)
+    mean_loss(o.labels, ws)
+    backward(network, o.x, o.labels, o.r[:, own], ws, grad)
+    expected = o.gradients().weights
+    np.testing.assert_allclose(grad.dW1, expected.W1[:, own], **EXACT)
+    np.testing.assert_allclose(grad.dW2, expected.W2[own], **EXACT)
+    np.testing.assert_allclose(grad.db1, expected.b1[own], **EXACT)
     np.testing.assert_allclose(grad.db2, expected.b2, **EXACT)

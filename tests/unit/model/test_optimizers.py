@@ -53,7 +53,7 @@ def test_every_rule_follows_its_textbook_step_by_step(
     theta = network.theta.astype(np.float64)
     rng = np.random.default_rng(1)
     for lr in (0.1, 0.05, 0.2, 0.1, 0.01, 0.3):
-        g = rng.normal(size=shape.parameters).astype(dtype)
+        g: Floats = rng.normal(size=shape.parameters).astype(dtype)
         theta = oracle.step(theta, g.astype(np.float64), lr)
         optimizer.step(network, g, lr)
         np.testing.assert_allclose(network.theta, theta, rtol=tolerance, atol=tolerance)
