@@ -8,21 +8,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlpcli.config import DEFAULT_RULE, Config, allowed, every_key, flat, flatten, sections
+from mlpcli.config import DEFAULT_RULE, Config, allowed, every_key, flat, sections
 from mlpcli.errors import ConfigError
 
 FLAGS = {"data.source": "--data", "optimizer.name": "--optimizer"}  # not named as their keys are
 
 
 def configure(
-    flags: Mapping[str, Any], overrides: Sequence[str], toml: Mapping[str, Any], file: str
+    flags: Mapping[str, Any], overrides: Sequence[str], from_file: Mapping[str, Any], file: str
 ) -> Config:
-    """Defaults, then the TOML file's values, then flags, then KEY=VALUE texts; the later wins.
+    """Defaults, then the values of a file, then flags, then KEY=VALUE texts; the later wins.
 
-    `flags` has values by dotted key, `toml` the content of the file named `file`.
+    `flags` and `from_file` have values by dotted key; `file` is the name of the file.
     Raises ConfigError naming where the value came from, the key, the value and what is allowed.
     """
-    values = {key: (value, file) for key, value in flatten(toml, "")}
+    values = {key: (value, file) for key, value in from_file.items()}
     changes = {key: (value, _flag(key)) for key, value in flags.items()}
     for text in overrides:
         key, value = _key_value(text)

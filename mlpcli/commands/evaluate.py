@@ -46,7 +46,6 @@ class Evaluation:
     def document(self) -> dict[str, Any]:
         """What `eval --json` prints."""
         confusion = self.scores.confusion
-        per_class = zip(self.model.classes, by_class(confusion), strict=True)
         return {
             "schema": SCHEMA,
             "model": str(self.path),
@@ -56,9 +55,22 @@ class Evaluation:
             "loss": self.scores.loss,
             "accuracy": self.scores.accuracy,
             "interval": list(self.scores.interval),
-            "per_class": [{"name": name, **vars(scores)} for name, scores in per_class],
+            "per_class": self._per_class(),
             "confusion": confusion.tolist(),
         }
+
+    def _per_class(self) -> list[dict[str, Any]]:
+        classes = zip(self.model.classes, by_class(self.scores.confusion), strict=True)
+        return [
+            {
+                "name": name,
+                "rows": scores.n_rows,
+                "precision": scores.precision,
+                "recall": scores.recall,
+                "f1": scores.f1,
+            }
+            for name, scores in classes
+        ]
 
 
 def evaluate(path: Path, source: str | None, split: str | None, notify: Notify) -> Evaluation:

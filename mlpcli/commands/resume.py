@@ -109,5 +109,5 @@ def _note_other_epochs(now: Config, before: Config, notify: Notify) -> None:
         notify(
             f"training.epochs is {epochs} and was {before.training.epochs}: the "
             f"{now.optimizer.schedule} schedule depends on it, so this is not what a run of "
-            f"{epochs} epochs from its start would have given."
+            f"{epochs} from its start would have given."
         )

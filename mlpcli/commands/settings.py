@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlpcli.config import Config
+from mlpcli.config import Config, flatten
 from mlpcli.errors import ConfigError, UnreadableFileError
 from mlpcli.layers import configure
 from mlpcli.storage.reading import read_text
@@ -23,8 +23,11 @@ def load(file: Path | None, flags: Mapping[str, Any], overrides: Sequence[str] =
 
 
 def _read(file: Path) -> dict[str, Any]:
+    """The values of a TOML file by dotted key."""
+    if not os.path.lexists(file):
+        raise ConfigError(f"{file}: there is no such configuration file.{_hint(file)}")
     try:
-        return tomllib.loads(read_text(file))
+        return dict(flatten(tomllib.loads(read_text(file)), ""))
     except UnreadableFileError as error:
         raise ConfigError(f"{file}: {error.problem}.{_hint(file)}") from error
     except (ValueError, RecursionError) as error:  # bad TOML, or a number of too many digits

@@ -52,7 +52,7 @@ def check_place(folder: Path, overwrite: bool) -> None:
 
 def _check_parent(folder: Path) -> None:
     ancestors = (folder, *folder.absolute().parents)
-    parent = next(path for path in ancestors if os.path.lexists(path))
+    parent = next(path for path in ancestors if path.exists() or path.is_symlink())
     if not parent.is_dir():
         raise OutputError(f"{folder}: cannot be made, since {parent} is not a folder. {OTHER}")
     if not os.access(parent, os.W_OK | os.X_OK):

@@ -2,22 +2,24 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mlpcli import config
 from mlpcli.arrays import Shape
 from mlpcli.commands import plan as planning
 from mlpcli.commands import settings
 from mlpcli.commands import train as run
-from mlpcli.commands.plan import Plan
+from mlpcli.commands.plan import Plan, Restart, Resume
 from mlpcli.commands.resume import resume
+from mlpcli.config import flat
 from mlpcli.errors import ConfigError, DataError, MlpcliError, ModelError
 from mlpcli.storage import checkpoint
 from mlpcli.training.events import EpochDone, Event, StopReason
+from mlpcli.training.resources import process_count
 from tests.support.command import Command, write_csv
 
 QUICK = ("network.hidden=8", "training.epochs=2")
@@ -137,11 +139,12 @@ def refusal(kind: type[MlpcliError], folder: Path, *sets: str) -> str:
 def test_a_plan_to_go_on_has_the_runs_settings_and_all_that_was_saved(stopped: Path) -> None:
     plan, said = resumed(stopped)
     assert plan.config == settings.load(stopped / "config.toml", {}, [])
-    assert (plan.folder, plan.named, plan.overwrite) == (stopped, True, False)
-    assert plan.saved
-    assert (plan.saved.state.epoch, plan.saved.state.batch, plan.saved.best.epoch) == (1, 0, 1)
-    assert plan.saved.record["config"] == plan.config.model_dump()
-    assert plan.saved.record["log_bytes"] == (stopped / "metrics.jsonl").stat().st_size
+    assert plan.folder == stopped
+    assert isinstance(plan.beginning, Resume)
+    saved = plan.beginning.checkpoint
+    assert (saved.state.epoch, saved.state.batch, saved.best.epoch) == (1, 0, 1)
+    assert saved.record.config == plan.config.model_dump()
+    assert saved.record.log_bytes == (stopped / "metrics.jsonl").stat().st_size
     assert said == ""
 
 
@@ -191,8 +194,8 @@ def test_another_value_is_refused_by_its_name_with_both(
 )
 def test_what_does_not_matter_may_be_changed(key: str, value: float, stopped: Path) -> None:
     plan, said = resumed(stopped, f"{key}={value}")
-    assert config.value_of(plan.config, key) == value
-    assert plan.saved
+    assert flat(plan.config)[key] == value
+    assert isinstance(plan.beginning, Resume)
     assert said == ""
 
 
@@ -263,7 +266,7 @@ def test_what_may_change_the_last_bits_is_said(
 ) -> None:
     change(monkeypatch)
     plan, sentence = resumed(stopped)
-    assert plan.saved
+    assert isinstance(plan.beginning, Resume)
     assert re.search(said, sentence)
     assert sentence.endswith("may differ from those of one that was never stopped.")
 
@@ -272,7 +275,7 @@ def test_a_run_that_was_never_saved_begins_again(stopped: Path) -> None:
     for name in (checkpoint.NEWEST, checkpoint.BEFORE):
         (stopped / name).unlink(missing_ok=True)
     plan, said = resumed(stopped, "training.epochs=3")
-    assert (plan.saved, plan.again, plan.named) == (None, True, True)
+    assert plan.beginning == Restart(stopped)
     assert said == f"{stopped} was stopped before it was first saved, and begins again."
     assert refusal(ConfigError, stopped, "seed=5").startswith(f"seed is 0 in {stopped} and 5 here")
     result = run.execute(plan)
@@ -295,7 +298,7 @@ def test_that_the_newest_checkpoint_is_damaged_is_said_and_the_one_before_is_use
     (stopped / checkpoint.BEFORE).write_bytes(newest.read_bytes())
     newest.write_bytes(newest.read_bytes()[:-1])
     plan, said = resumed(stopped)
-    assert plan.saved
+    assert isinstance(plan.beginning, Resume)
     assert said.startswith(f"{newest}: is damaged")
     assert said.endswith("The run goes on from the checkpoint before it.")
 
@@ -311,13 +314,9 @@ def test_when_no_checkpoint_is_whole_that_is_said(stopped: Path) -> None:
 @pytest.mark.parametrize("change", [{"network": {"width": 3}}, {"seed": -1}, "no settings", None])
 def test_settings_that_are_not_known_are_refused(change: Any, stopped: Path) -> None:
     saved = checkpoint.load(stopped)
-    about = {
-        **saved.about,
-        "config": saved.record["config"] | change if isinstance(change, dict) else change,
-    }
-    if change is None:
-        del about["config"]
-    checkpoint.save(stopped, checkpoint.Checkpoint(saved.state, saved.best, about))
+    config = saved.record.config | change if isinstance(change, dict) else change
+    record = replace(saved.record, config=config)
+    checkpoint.save(stopped, checkpoint.Checkpoint(saved.state, saved.best, record))
     assert "has settings that this mlpcli does not know" in refusal(ModelError, stopped)
 
 

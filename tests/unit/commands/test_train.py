@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpcli import config
 from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.commands import plan as planning
 from mlpcli.commands import settings
@@ -23,18 +22,19 @@ from mlpcli.commands import train as run
 from mlpcli.commands.plan import Plan
 from mlpcli.commands.resume import resume
 from mlpcli.commands.train import Result
-from mlpcli.config import Config
+from mlpcli.config import Config, every_key
 from mlpcli.errors import DivergedError, OutputError
+from mlpcli.layers import with_values
 from mlpcli.machine import blas
 from mlpcli.model import network, optimizers
 from mlpcli.model.optimizers import RULES
 from mlpcli.storage import checkpoint, modelfile
 from mlpcli.storage.runfolder import FILES
-from mlpcli.training import observers
+from mlpcli.training import fit, observers
 from mlpcli.training.events import EpochDone, Event, StopReason
 from tests.support.command import SMALL, Command, Run, write_csv
 
-KEYS = dict(config.every_key())
+KEYS = dict(every_key())
 QUICK = ("network.hidden=8", "training.epochs=2")
 LATE_DIVERGENCE = (  # the learning rate rises by the epoch; after a few it is too high for this network
     *(
@@ -390,7 +390,7 @@ def outcome(folder: Path) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
 @pytest.fixture
 def save_always(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """Settings under which a run is saved after every batch, whatever that costs."""
-    monkeypatch.setattr(observers, "MOST_SAVING", 1e9)
+    monkeypatch.setattr(observers, "MAX_SAVING_SHARE", 1e9)
     return ("training.checkpoint_seconds=0",)
 
 
@@ -590,7 +590,7 @@ def test_a_run_that_diverged_diverges_again_when_it_is_resumed(tmp_path: Path) -
 def test_the_seconds_of_a_run_add_up_over_its_parts(rows: str, tmp_path: Path) -> None:
     sets = (rows, *FOUR_EPOCHS)
     first = run.execute(planned(tmp_path / "run", *sets), [at(5, "interrupted")])
-    saved = checkpoint.load(tmp_path / "run").record["seconds"]
+    saved = checkpoint.load(tmp_path / "run").record.seconds
     assert 0 < saved < first.seconds
     assert saved < resumed(tmp_path / "run").seconds < saved + 60
 
@@ -634,7 +634,7 @@ def test_a_size_that_memory_refuses_after_all_is_told(
     def too_much(*args: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(run, "new_state", too_much)
+    monkeypatch.setattr(fit, "new_state", too_much)
     done = command("train", *SMALL, "--out", "run")
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1].startswith(
@@ -776,5 +776,5 @@ def test_a_run_of_a_csv_and_its_replay_from_elsewhere_score_alike(
 
 
 def test_a_configuration_in_memory_is_enough(tmp_path: Path) -> None:
-    settings = config.with_values(Config(), {"training.epochs": 1, "network.hidden": 4})
+    settings = with_values(Config(), {"training.epochs": 1, "network.hidden": 4})
     assert run.execute(planning.prepare(settings, tmp_path / "run", False, print)).epochs == 1

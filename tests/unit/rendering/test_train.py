@@ -347,7 +347,7 @@ def test_in_a_run_that_goes_on_only_better_epochs_are_marked(
     run.execute(plan, [lambda event: "interrupted" if isinstance(event, BatchDone) else None])
     saved = checkpoint.load(tmp_path / "run")
     saved.best.loss = 0.25
-    with Screen(console(), saved) as screen:
+    with Screen(console(), saved.best.loss) as screen:
         screen(Started(4, 1))
         for epoch, loss in ((2, 0.5), (3, 0.25), (4, 0.125)):
             screen(epoch_done(epoch, loss))

@@ -8,7 +8,7 @@ import pytest
 
 from mlpcli.commands import plan
 from mlpcli.commands import train as run
-from mlpcli.config import load
+from mlpcli.commands.settings import load
 from mlpcli.errors import ModelError, OutputError
 from mlpcli.storage.runfolder import FILES, LOCK, check_place, default_folder, model_path, reserved
 from tests.support.command import SMALL, Command
@@ -180,7 +180,7 @@ def test_making_the_place_takes_away_a_former_run_and_only_that(tmp_path: Path) 
     for name in FILES[1:]:
         (tmp_path / name).write_text("old", encoding="utf-8")
     check_place(tmp_path, overwrite=True)
-    with reserved(tmp_path, named=True, overwrite=True) as folder:
+    with reserved(tmp_path, folder_given=True, overwrite=True) as folder:
         assert folder == tmp_path
         assert os.listdir(tmp_path) == [LOCK]
 

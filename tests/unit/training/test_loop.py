@@ -14,15 +14,16 @@ import pytest
 from sklearn.neural_network import MLPClassifier
 
 from mlpcli.arrays import ALL, Floats, Labels, Shape
-from mlpcli.config import Config, load
+from mlpcli.commands.settings import load
+from mlpcli.config import Config
 from mlpcli.datasets.dataset import BatchLoader, Dataset, Rows
 from mlpcli.errors import WorkerError
 from mlpcli.model.dropout import Masks
-from mlpcli.model.network import no_reduce
 from mlpcli.model.state import Streams, TrainingState
 from mlpcli.preprocessing.scaling import Scaling
+from mlpcli.training.communicator import SingleProcess
 from mlpcli.training.events import BatchDone, EpochDone, Event, Paused, Started, Stopped, StopReason
-from mlpcli.training.loop import Share, TrainStep, new_state, train
+from mlpcli.training.loop import Shard, TrainStep, new_state, train
 from mlpcli.training.observers import drive
 from tests.support import reference
 from tests.support.processes import children
@@ -285,7 +286,7 @@ def test_the_rows_that_are_fed_are_those_that_the_order_names(
 
     def watched(self: TrainStep) -> tuple[int, float]:
         count, loss = step(self)
-        fed.append((self.ws if count == B else self.short[0]).x.copy())
+        fed.append((self.ws if count == B else self.last_ws).x.copy())
         return count, loss
 
     monkeypatch.setattr(TrainStep, "step", watched)
@@ -455,7 +456,8 @@ def buffers(train_step: TrainStep) -> dict[str, int]:
     groups = [
         train_step.ws,
         train_step.grad,
-        *train_step.short,
+        train_step.last_ws,
+        train_step.last_grad,
         train_step.loader,
         train_step.state.network,
     ]
@@ -466,7 +468,7 @@ def buffers(train_step: TrainStep) -> dict[str, int]:
 @rules
 def test_steps_reuse_the_same_buffers(rule: str) -> None:
     state, data, config = fresh(EVERYTHING | {"optimizer.name": rule}, np.float32)
-    train_step = TrainStep(Share(state, ALL, no_reduce), data, config)
+    train_step = TrainStep(Shard(state, ALL, SingleProcess()), data, config)
     state.order = np.arange(N)
     before, theta = buffers(train_step), state.network.theta.copy()
     for step in range(20):

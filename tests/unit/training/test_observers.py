@@ -28,7 +28,7 @@ from mlpcli.training.events import (
     StopReason,
 )
 from mlpcli.training.observers import (
-    MOST_SAVING,
+    MAX_SAVING_SHARE,
     BestModel,
     Checkpoints,
     EarlyStopping,
@@ -366,9 +366,9 @@ def test_saving_takes_no_more_than_its_share_of_the_time(every: float, cost: flo
         saves = len(world.saved)
         world.show(EPOCH if step % 7 == 0 else BATCH, seconds=0.01)
         if len(world.saved) > saves:
-            assert world.share <= MOST_SAVING + 1e-9
+            assert world.share <= MAX_SAVING_SHARE + 1e-9
     assert len(world.saved) > 1
-    assert world.share <= MOST_SAVING
+    assert world.share <= MAX_SAVING_SHARE
 
 
 def test_a_save_that_once_took_long_is_expected_to_take_as_long_again() -> None:
