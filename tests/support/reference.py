@@ -1,6 +1,7 @@
-"""The oracle: the same mathematics row by row, slow and obvious, in float64, without a line of the package.
+"""The oracle: the same mathematics row by row, slow and obvious, in float64.
 
-Everything also takes complex numbers, so that the loss can be differentiated without its derivation.
+It imports nothing from the package. The loss also takes complex weights, so that it can be
+differentiated without the derivation.
 """
 
 import math
@@ -22,11 +23,12 @@ class Weights(NamedTuple):
 
     @property
     def flat(self) -> Array:
+        """The vector that holds all of them."""
         return np.concatenate([part.ravel() for part in self])
 
 
 class Row(NamedTuple):
-    """What one row makes on its way forward: a (H), h (H), z (K) and its loss."""
+    """The forward pass of one row: a (H), h (H), z (K) and its loss."""
 
     a: Array
     h: Array
@@ -35,7 +37,7 @@ class Row(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Every gradient of the mean loss: by row dz (B,K) and da (B,H), and of the weights."""
+    """The gradients of the mean loss: ∂z (B,K), ∂a (B,H), and those of the weights."""
 
     dz: Array
     da: Array
@@ -58,60 +60,81 @@ SLOPE: dict[str, Callable[[Array], Array]] = {
 
 def unflat(flat: Array, D: int, H: int, K: int) -> Weights:
     """The weights that a flat vector holds."""
-    W1, rest = flat[: D * H].reshape(D, H), flat[D * H :]
-    return Weights(W1, rest[: H * K].reshape(H, K), rest[H * K : H * K + H], rest[H * K + H :])
+    W1, rest = flat[: D * H], flat[D * H :]
+    W2, biases = rest[: H * K], rest[H * K :]
+    return Weights(W1.reshape(D, H), W2.reshape(H, K), biases[:H], biases[H:])
 
 
 def forward(w: Weights, activation: str, x: Array, r: Array, label: int) -> Row:
-    """One row x (D) with its own mask r (H)."""
+    """The forward pass of one row x (D) with its own mask r (H)."""
     a = x @ w.W1 + w.b1
     h = PHI[activation](a) * r
     z = h @ w.W2 + w.b2
     top = max(z.real)
-    return Row(a, h, z, top + np.log(sum(np.exp(z - top))) - z[label])
+    log_sum_exp = top + np.log(sum(np.exp(z - top)))
+    return Row(a, h, z, log_sum_exp - z[label])
 
 
 def loss(
     w: Weights, activation: str, x: Array, r: Array, labels: Array, l2: float = 0.0
 ) -> complex:
-    """The mean over rows, plus λ/2 of the sum of the squared weights."""
-    rows = [forward(w, activation, *row).loss for row in zip(x, r, labels, strict=True)]
-    return sum(rows) / len(rows) + l2 / 2 * (np.sum(w.W1**2) + np.sum(w.W2**2))
+    """The mean over rows, plus λ/2 times the sum of the squared weights."""
+    rows = [forward(w, activation, *row) for row in zip(x, r, labels, strict=True)]
+    mean = sum(row.loss for row in rows) / len(rows)
+    penalty: complex = l2 / 2 * (np.sum(w.W1**2) + np.sum(w.W2**2))
+    return mean + penalty
 
 
 def gradients(
     w: Weights, activation: str, x: Array, r: Array, labels: Array, l2: float = 0.0
 ) -> Gradients:
-    """The gradient of `loss`, one row after the other."""
-    dz, da = np.zeros((len(x), len(w.b2))), np.zeros((len(x), len(w.b1)))
-    total = Weights(l2 * w.W1, l2 * w.W2, np.zeros_like(w.b1), np.zeros_like(w.b2))
+    """The gradients of `loss`, one row after the other."""
+    B, H, K = len(x), len(w.b1), len(w.b2)
+    dz = np.zeros((B, K))
+    da = np.zeros((B, H))
+    total = Weights(l2 * w.W1, l2 * w.W2, np.zeros(H), np.zeros(K))
     for n, label in enumerate(labels):
         row = forward(w, activation, x[n], r[n], label)
-        softmax = np.exp(row.z - max(row.z)) / sum(np.exp(row.z - max(row.z)))
-        dz[n] = (softmax - np.eye(len(w.b2))[label]) / len(x)
+        dz[n] = (softmax(row.z) - np.eye(K)[label]) / B
         da[n] = (w.W2 @ dz[n]) * r[n] * SLOPE[activation](row.a)
-        parts = np.outer(x[n], da[n]), np.outer(row.h, dz[n]), da[n], dz[n]
-        total = Weights(*(sum_ + part for sum_, part in zip(total, parts, strict=True)))
+        total = Weights(
+            W1=total.W1 + np.outer(x[n], da[n]),
+            W2=total.W2 + np.outer(row.h, dz[n]),
+            b1=total.b1 + da[n],
+            b2=total.b2 + dz[n],
+        )
     return Gradients(dz, da, total)
+
+
+def softmax(z: Array) -> Array:
+    """The probabilities of the classes (K)."""
+    exponentials: Array = np.exp(z - max(z))
+    return exponentials / sum(exponentials)
 
 
 def complex_step(f: Callable[[Array], complex], at: Array) -> Array:
     """The gradient of f, exact to rounding and without any derivation: Im f(θ + iε) / ε."""
-    return np.array([f(at + 1e-200j * unit).imag / 1e-200 for unit in np.eye(len(at))])
+    step = 1e-200
+    return np.array([f(at + 1j * step * unit).imag / step for unit in np.eye(len(at))])
 
 
 class Rule:
     """A textbook update of one vector; `decayed` of its first numbers also shrink by lr · decay."""
 
     def __init__(self, decay: float = 0.0, decayed: int = 0) -> None:
-        self.decay, self.decayed, self.t = decay, decayed, 0
+        self.decay = decay
+        self.decayed = decayed
+        self.t = 0  # steps taken
 
     def step(self, theta: Array, g: Array, lr: float) -> Array:
+        """The vector after a step."""
         self.t += 1
-        shrink = np.where(np.arange(len(theta)) < self.decayed, lr * self.decay, 0.0)
+        shrink = np.zeros(len(theta))
+        shrink[: self.decayed] = lr * self.decay
         return theta - shrink * theta + self.move(g, lr)
 
     def move(self, g: Array, lr: float) -> Array:
+        """What the rule adds to the vector."""
         return -lr * g
 
 
@@ -120,11 +143,15 @@ class Momentum(Rule):
 
     def __init__(self, mu: float, nesterov: bool, decay: float = 0.0, decayed: int = 0) -> None:
         super().__init__(decay, decayed)
-        self.mu, self.nesterov, self.v = mu, nesterov, np.zeros(1)
+        self.mu = mu
+        self.nesterov = nesterov
+        self.v = np.zeros(1)
 
     def move(self, g: Array, lr: float) -> Array:
         self.v = self.mu * self.v - lr * g
-        return self.mu * self.v - lr * g if self.nesterov else self.v
+        if self.nesterov:
+            return self.mu * self.v - lr * g
+        return self.v
 
 
 class Adam(Rule):
@@ -134,20 +161,28 @@ class Adam(Rule):
         self, beta1: float, beta2: float, epsilon: float, decay: float = 0.0, decayed: int = 0
     ) -> None:
         super().__init__(decay, decayed)
-        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
-        self.m, self.v = np.zeros(1), np.zeros(1)
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.m = np.zeros(1)
+        self.v = np.zeros(1)
 
     def move(self, g: Array, lr: float) -> Array:
         self.m = self.beta1 * self.m + (1 - self.beta1) * g
         self.v = self.beta2 * self.v + (1 - self.beta2) * g**2
-        m_hat, v_hat = self.m / (1 - self.beta1**self.t), self.v / (1 - self.beta2**self.t)
+        m_hat = self.m / (1 - self.beta1**self.t)
+        v_hat = self.v / (1 - self.beta2**self.t)
         return -lr * m_hat / (np.sqrt(v_hat) + self.epsilon)
 
 
 def limited(W1: Array, most: float) -> Array:
-    """W1 with each unit's incoming weights shortened to the norm `most` where they are longer."""
-    columns = [w if np.linalg.norm(w) <= most else w * most / np.linalg.norm(w) for w in W1.T]
-    return np.array(columns).T
+    """W1 with each unit's incoming weights scaled down to the norm `most` if theirs is larger."""
+    limited = W1.copy()
+    for weights in limited.T:
+        norm = np.linalg.norm(weights)
+        if norm > most:
+            weights *= most / norm
+    return limited
 
 
 def cosine_after_warmup(step: int, steps: int, warmup: int) -> float:
