@@ -1,10 +1,13 @@
 """The activation functions and their derivatives, against SciPy, the oracle and complex steps."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from mlpcli.arrays import Floats
+from mlpcli.config import Net
 from mlpcli.model.activations import ACTIVATIONS
 from tests.support import reference
 
@@ -45,3 +48,7 @@ def test_the_logistic_function_equals_scipys_and_never_overflows(dtype: type) ->
     s = np.empty_like(a)
     ACTIVATIONS["logistic"].phi(a, s)
     np.testing.assert_allclose(s, expit(a), rtol=0, atol=2 * float(np.finfo(dtype).eps))
+
+
+def test_the_configuration_takes_every_activation_and_no_other() -> None:
+    assert get_args(Net.model_fields["activation"].annotation) == tuple(ACTIVATIONS)

@@ -1,11 +1,12 @@
 """The rules and the norm limit, against textbook versions and known values."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from mlpcli import config
 from mlpcli.arrays import Floats, Shape
 from mlpcli.model.network import Network
 from mlpcli.model.optimizers import RULES, Hyperparameters, Optimizer, limit_norms
@@ -187,3 +188,7 @@ def test_the_norm_limit_of_2_point_7_scales_some_columns_and_leaves_others() -> 
     before = W1.copy()
     limit_norms(W1, 2.7)
     assert 0 < (before != W1).any(axis=0).sum() < 11
+
+
+def test_the_configuration_takes_every_rule_and_no_other() -> None:
+    assert get_args(config.Optimizer.model_fields["name"].annotation) == tuple(RULES)

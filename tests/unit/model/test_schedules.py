@@ -1,11 +1,12 @@
 """The schedules and the warm-up, against the oracle and known values."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlpcli import config
 from mlpcli.model.schedules import SCHEDULES, rate
 from tests.support import reference
 
@@ -41,3 +42,7 @@ def test_no_step_goes_backwards_or_faster_than_lr(data: Any, schedule: str, step
     warmup = data.draw(st.integers(0, 2000))
     step = data.draw(st.integers(0, steps - 1))
     assert 0 < rate(schedule, step, steps, warmup) <= 1
+
+
+def test_the_configuration_takes_every_schedule_and_no_other() -> None:
+    assert get_args(config.Optimizer.model_fields["schedule"].annotation) == tuple(SCHEDULES)
