@@ -42,10 +42,10 @@ format: .venv/dev ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv-bench/ready ## measure beside JAX, PyTorch, Keras and scikit-learn, in half an hour (MNIST=folder)
+bench: .venv-bench/all ## measure beside JAX, PyTorch, Keras and scikit-learn, in half an hour (MNIST=folder)
 	.venv-bench/bin/python -m benchmarks.bench --mnist $(MNIST)
 
-bench-quick: .venv-bench/ready ## a part of it, in three minutes
+bench-quick: .venv-bench/quick ## a part of it, in three minutes: no Keras, two networks (MNIST=folder)
 	.venv-bench/bin/python -m benchmarks.bench --mnist $(MNIST) --quick
 
 clean: ## remove everything that was made here, but not your runs
@@ -65,8 +65,15 @@ clean: ## remove everything that was made here, but not your runs
 	$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
 
-.venv-bench/ready: pyproject.toml
+.venv-bench/pip:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	.venv-bench/bin/python -m pip install --quiet --editable . --group bench
+	@touch $@
+
+.venv-bench/quick: .venv-bench/pip pyproject.toml
+	.venv-bench/bin/python -m pip install --quiet --editable . --group bench-quick
+	@touch $@
+
+.venv-bench/all: .venv-bench/quick
+	.venv-bench/bin/python -m pip install --quiet --group bench
 	@touch $@

@@ -1,96 +1,118 @@
 """Measure mlpcli beside its peers: `python -m benchmarks.bench [--mnist FOLDER] [--quick]`.
 
-The whole takes some 25 minutes and writes results.json, RESULTS.md and epochs.svg beside this file. `--quick` takes
-under three, and prints tables. `--again` measures some sections once more, and keeps the others.
+All sections take some 25 minutes, and are written into results.json, RESULTS.md and epochs.svg
+beside this file. `--quick` takes under three minutes and prints its tables. `--again` measures some
+sections again and keeps the others. A library that is not installed is left out.
 """
 
 import argparse
-import json
+import importlib.util
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import command, epochs, machine, plot, report, scaling, scoring
-from benchmarks.inputs import random_rows
+from benchmarks import command, epochs, machine, plot, report, results, scaling, scoring
 from benchmarks.harness import ROOT
+from benchmarks.inputs import write_random_rows
+from benchmarks.results import EpochCase, Million, Results
 
-HERE = Path(__file__).parent
+MNIST = ROOT.parent / "shared" / "data" / "mnist"
 MILLION = 1_000_000
+SECTIONS = ("epochs", "to98", "start", "digits", "scoring", "scaling", "million")
 
 
-def sections(mnist: Path, folder: Path, args: argparse.Namespace) -> dict[str, Callable[[], Any]]:
-    """What is measured, by the name it has in results.json."""
-    few = min(args.rounds, 3)
+def sections(args: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Any]]:
+    """How to measure each section; files go into the folder."""
+    mnist = args.mnist.resolve()
+    count = args.rounds
+    few = min(count, 3)  # where a round takes long
+
+    def measure_million() -> Million:
+        return command.measure_million(write_random_rows(MILLION, folder / "million.npz"), folder)
+
     return {
-        "epochs": lambda: epochs.measure(mnist, folder, args.quick, args.rounds, args.epochs),
-        "to98": lambda: command.measure_to98(mnist, folder, few),
-        "start": lambda: command.measure_start(mnist, folder, few),
-        "digits": lambda: command.measure_digits(folder, args.rounds),
-        "scoring": lambda: scoring.measure(folder, args.rounds),
-        "growth": lambda: scaling.measure(mnist, folder, few),
-        "million": lambda: command.measure_million(
-            random_rows(MILLION, folder / "million.npz"), folder
-        ),
+        "epochs": lambda: measure_epochs(mnist, args, folder),
+        "to98": lambda: command.measure_to98(mnist, command.SUBJECTS, folder, few),
+        "start": lambda: command.measure_start(mnist, command.SUBJECTS, folder, few),
+        "digits": lambda: command.measure_digits(folder, count),
+        "scoring": lambda: scoring.measure(scoring.PASSES, scoring.SUBJECTS, folder, count),
+        "scaling": lambda: scaling.measure(mnist, folder, few, scaling.Grid()),
+        "million": measure_million,
     }
 
 
-def read_arguments() -> argparse.Namespace:
-    """The command line."""
+def measure_epochs(mnist: Path, args: argparse.Namespace, folder: Path) -> list[EpochCase]:
+    """The epochs of all networks and subjects, or of the quick ones."""
+    subjects = epochs.SUBJECTS
+    networks = epochs.all_networks(mnist)
+    if args.quick:
+        subjects = epochs.QUICK
+        networks = epochs.quick_networks(mnist)
+    if args.epochs:
+        networks = [replace(network, each=args.epochs) for network in networks]
+    return epochs.measure(networks, subjects, folder, args.rounds)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--mnist", type=Path, default=MNIST, help="folder of MNIST's IDX files")
     parser.add_argument(
-        "--mnist",
-        type=Path,
-        default=ROOT / "../shared/data/mnist",
-        help="folder of MNIST's IDX files",
+        "--quick", action="store_true", help="two networks, few rounds; print, and write nothing"
+    )
+    parser.add_argument("--rounds", type=int, help="how many rounds (5, or 3 with --quick)")
+    parser.add_argument("--epochs", type=int, help="epochs in a round, the same for all networks")
+    parser.add_argument(
+        "--only", nargs="+", choices=SECTIONS, help="measure these sections and print them"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="two shapes and few rounds; print, and write nothing"
+        "--again", nargs="+", choices=SECTIONS, help="measure these sections, replace and write"
     )
-    parser.add_argument(
-        "--rounds", type=int, help="how often everybody has a turn (5, or 3 with --quick)"
-    )
-    parser.add_argument(
-        "--epochs", type=int, help="epochs in a turn, if not as many as fit the shape"
-    )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        default=[],
-        metavar="SECTION",
-        help="measure these, print, write nothing",
-    )
-    parser.add_argument(
-        "--again",
-        nargs="+",
-        default=[],
-        metavar="SECTION",
-        help="measure these, replace them, write",
-    )
-    args = parser.parse_args()
+    return parser
+
+
+def read_arguments() -> argparse.Namespace:
+    """The command line, with its defaults; exits if a path or a package is missing."""
+    options = parser()
+    args = options.parse_args()
+    if args.quick:
+        args.only = args.only or ["epochs"]
     args.rounds = args.rounds or (3 if args.quick else 5)
-    args.only = args.only or (["epochs"] if args.quick else [])
+    if not args.mnist.is_dir():
+        options.error(
+            f"{args.mnist}: there is no such folder. Name one: make bench MNIST=FOLDER, or --mnist FOLDER"
+        )
+    if not args.only and importlib.util.find_spec("matplotlib") is None:
+        options.error("the plot needs matplotlib, which is not installed; --only writes no plot")
     return args
 
 
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """The sections that the command line asks for."""
+    chosen = args.only or args.again or SECTIONS
+    with tempfile.TemporaryDirectory() as folder:
+        available = sections(args, Path(folder))
+        return {name: available[name]() for name in chosen}
+
+
 def main() -> None:
-    """Measure, and write or print."""
+    """Measure, and print or write."""
     args = read_arguments()
     about = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": machine.machine(),
         "versions": machine.versions(),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        every = sections(args.mnist.resolve(strict=True), Path(folder), args)
-        results = about | {name: every[name]() for name in args.only or args.again or every}
-    if args.again:
-        results = json.loads((HERE / "results.json").read_text()) | results
+    measured = about | measure(args)
     if args.only:
-        print(report.render(results))
+        print(report.render(Results(**measured)))
         return
-    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    if args.again:
+        measured = vars(results.read()) | measured
+    results.write(Results(**measured))
     report.main()
     plot.main()
 

@@ -1,125 +1,163 @@
-"""Whole processes: from typing the command to 98 % on MNIST, to the first minibatch, the memory, and digits' start."""
+"""Whole processes: from the command to 98 % on MNIST, to the first minibatch, and their memory."""
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
-from benchmarks.harness import ROOT, Answer, tell
-from benchmarks.process_monitor import Watched, watch
+from benchmarks import process_monitor
+from benchmarks.harness import ROOT, Subject, installed, rotated
+from benchmarks.peers.protocol import notify
+from benchmarks.process_monitor import ProcessRecord
+from benchmarks.results import CommandRun, Digits, Million, Start
 
-SCRIPTS = {"JAX": "jax_", "PyTorch": "torch_", "Keras": "keras_", "scikit-learn": "sklearn_"}
-NAMES = ("mlpcli", *SCRIPTS)
-MLPCLI = Path(sys.executable).with_name("mlpcli")
-SHORT = 3  # epochs of the runs that only their start and memory are taken from
+OURS = Subject("mlpcli", "")
+SUBJECTS = (
+    OURS,
+    Subject("JAX", "to98.jax_", ("jax",)),
+    Subject("PyTorch", "to98.torch_", ("torch",)),
+    Subject("Keras", "to98.keras_", ("keras", "tensorflow")),
+    Subject("scikit-learn", "to98.sklearn_", ("sklearn",)),
+)
+MLPCLI_TRAIN = (sys.executable, "-m", "mlpcli", "train")
+TO98 = ROOT / "benchmarks" / "to98" / "mlpcli.toml"
+DIGITS = ROOT / "configs" / "digits.toml"
+FEW_EPOCHS = 3  # of the runs that are about their start and memory alone
 IMPORTS = "import typer, rich.progress, numpy"
 
+T = TypeVar("T")
 
-def command_of(name: str, mnist: Path, out: Path, epochs: int | None = None) -> list[object]:
-    """What is typed to train the network of to98/mlpcli.toml."""
-    if name != "mlpcli":
-        script = [sys.executable, "-m", f"benchmarks.to98.{SCRIPTS[name]}", mnist]
+
+def command_of(subject: Subject, mnist: Path, out: Path, epochs: int | None = None) -> list[object]:
+    """The command that trains the network of to98/mlpcli.toml; its epochs are the file's if None.
+
+    mlpcli prints nothing in between if it trains for all epochs.
+    """
+    if subject.module:
+        script = [sys.executable, "-m", f"benchmarks.{subject.module}", mnist]
         return [*script, epochs] if epochs else script
-    command = [MLPCLI, "train", ROOT / "benchmarks/to98/mlpcli.toml", "--data", mnist, "--out", out]
+    command = [*MLPCLI_TRAIN, TO98, "--data", mnist, "--out", out]
     return [*command, "--epochs", epochs] if epochs else [*command, "--json", "--quiet"]
 
 
-def measure_to98(mnist: Path, folder: Path, count: int) -> dict[str, Answer]:
-    """Everybody in turn, from the command to its end; with the accuracy on the test rows."""
+def measure_to98(
+    mnist: Path, subjects: Sequence[Subject], folder: Path, count: int
+) -> dict[str, CommandRun]:
+    """The seconds of each command, and its accuracy on the test rows."""
 
-    def once(name: str, number: int) -> Answer:
-        watched = watch(command_of(name, mnist, folder / f"to98-{number}"))
-        return {"seconds": watched.seconds, "accuracy": _accuracy(name, watched)}
+    def run(subject: Subject, number: int) -> tuple[float, float]:
+        out = folder / f"to98-{number}"
+        record = process_monitor.run(command_of(subject, mnist, out))
+        if subject.module:
+            return record.seconds, _printed_accuracy(record)
+        return record.seconds, _test_accuracy(out)
 
-    return _in_turn("to 98 %", once, count)
-
-
-def _accuracy(name: str, watched: Watched) -> float:
-    """The accuracy on the test rows, from what was printed."""
-    if name == "mlpcli":
-        return float(json.loads("\n".join(line for _, line in watched.lines))["test"]["accuracy"])
-    return float(watched.lines[-1][1].split()[-1])
-
-
-def measure_start(mnist: Path, folder: Path, count: int) -> dict[str, Answer]:
-    """Everybody's start in turn, and then everybody's memory; looking at memory would slow the start down."""
-
-    def start(name: str, number: int) -> Answer:
-        return {
-            "seconds": _start(watch(command_of(name, mnist, folder / f"start-{number}", SHORT)))
-        }
-
-    def memory(name: str, number: int) -> Answer:
-        return {
-            "peak": watch(
-                command_of(name, mnist, folder / f"memory-{number}", SHORT), memory=True
-            ).peak
-        }
-
-    starts, peaks = _in_turn("start", start, count), _in_turn("memory", memory, 1)
-    return {name: starts[name] | peaks[name] for name in NAMES}
+    runs = _in_rounds("to 98 %", subjects, run, count)
+    return {name: CommandRun(*map(list, zip(*pairs, strict=True))) for name, pairs in runs.items()}
 
 
-def _start(watched: Watched) -> float:
-    """From the command to where its first epoch began: that epoch's end less the time of one that came later.
+def _test_accuracy(run: Path) -> float:
+    """The accuracy on the test rows, from the run's folder."""
+    result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    return float(result["test"]["accuracy"])
 
-    A compiled epoch does not tell when its first minibatch was done, so this is the same for all.
+
+def _printed_accuracy(record: ProcessRecord) -> float:
+    """The accuracy at the end of a script's last line."""
+    _, line = record.lines[-1]
+    return float(line.split()[-1])
+
+
+def measure_start(
+    mnist: Path, subjects: Sequence[Subject], folder: Path, count: int
+) -> dict[str, Start]:
+    """The seconds until the first minibatch; then, in runs of their own, the peak memory.
+
+    Sampling the memory would slow the start down.
     """
-    ends = watched.epochs
-    return ends[0] - median(late - early for early, late in pairwise(ends))
+
+    def start(subject: Subject, number: int) -> float:
+        out = folder / f"start-{number}"
+        return _start(process_monitor.run(command_of(subject, mnist, out, FEW_EPOCHS)))
+
+    def peak(subject: Subject, number: int) -> int:
+        out = folder / f"memory-{number}"
+        command = command_of(subject, mnist, out, FEW_EPOCHS)
+        return process_monitor.run(command, memory=True).peak
+
+    seconds = _in_rounds("start", subjects, start, count)
+    peaks = _in_rounds("memory", subjects, peak, 1)
+    return {name: Start(seconds[name], peaks[name]) for name in seconds}
 
 
-def measure_digits(folder: Path, count: int) -> Answer:
-    """`mlpcli train configs/digits.toml`, data cached, beside the imports that it cannot do without."""
-    cache = {"MLPCLI_CACHE": str(folder / "cache")}
+def _start(record: ProcessRecord) -> float:
+    """The seconds until the first epoch began: its end less the time of a later epoch.
 
-    def train(out: Path) -> Answer:
-        command = [MLPCLI, "train", ROOT / "configs/digits.toml", "--out", out, "--json", "--quiet"]
-        seconds = watch(command, **cache).seconds
-        epochs = [
-            json.loads(line)["seconds"] for line in (out / "metrics.jsonl").read_text().splitlines()
-        ]
-        imports = watch([sys.executable, "-c", IMPORTS]).seconds
-        return {"seconds": seconds, "epochs": sum(epochs), "imports": imports}
-
-    tell("digits")
-    train(folder / "digits-cold")
-    return _lists([train(folder / f"digits-{number}") for number in range(count)])
+    A compiled epoch does not report its first minibatch, so this is computed alike for all.
+    """
+    ends = record.epoch_ends
+    return ends[0] - median(later - earlier for earlier, later in pairwise(ends))
 
 
-def measure_million(file: Path, folder: Path) -> Answer:
-    """An epoch over a file of a million rows: the peak memory beside the file's size."""
-    tell("a million rows")
-    command = [
-        MLPCLI,
-        "train",
-        "--data",
-        file,
-        "--hidden",
-        32,
-        "--epochs",
-        1,
-        "--out",
-        folder / "million",
-        "--quiet",
-    ]
-    watched = watch(command, memory=True)
-    return {"seconds": watched.seconds, "peak": watched.peak, "file": file.stat().st_size}
+@dataclass(frozen=True)
+class _DigitsRun:
+    seconds: float
+    epochs: float
+    imports: float
 
 
-def _in_turn(what: str, once: Callable[[str, int], Answer], count: int) -> dict[str, Answer]:
-    """So many rounds of everybody; who begins moves on by one each round."""
-    found: dict[str, list[Answer]] = {name: [] for name in NAMES}
+def measure_digits(folder: Path, count: int, epochs: int | None = None) -> Digits:
+    """Training on digits from the cache, beside the imports that it cannot do without.
+
+    The configuration says how many epochs, if `epochs` is None.
+    """
+    notify("digits")
+    _train_digits(folder, "cold", epochs)  # fills the cache
+    runs = [_train_digits(folder, str(number), epochs) for number in range(count)]
+    return Digits(
+        seconds=[run.seconds for run in runs],
+        epochs=[run.epochs for run in runs],
+        imports=[run.imports for run in runs],
+    )
+
+
+def _train_digits(folder: Path, name: str, epochs: int | None) -> _DigitsRun:
+    out = folder / f"digits-{name}"
+    command = [*MLPCLI_TRAIN, DIGITS, "--out", out, "--json", "--quiet"]
+    if epochs:
+        command += ["--epochs", epochs]
+    record = process_monitor.run(command, MLPCLI_CACHE=str(folder / "cache"))
+    imports = process_monitor.run([sys.executable, "-c", IMPORTS])
+    return _DigitsRun(record.seconds, _epoch_seconds(out), imports.seconds)
+
+
+def _epoch_seconds(run: Path) -> float:
+    """The seconds of all epochs, from the run's metrics."""
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return sum(float(json.loads(line)["seconds"]) for line in lines)
+
+
+def measure_million(file: Path, folder: Path) -> Million:
+    """One epoch over a file of many rows: the peak memory beside the size of the file."""
+    notify("a million rows")
+    sizes = ["--hidden", 32, "--epochs", 1]
+    command = [*MLPCLI_TRAIN, "--data", file, *sizes, "--out", folder / "million", "--quiet"]
+    record = process_monitor.run(command, memory=True)
+    return Million(record.seconds, record.peak, file.stat().st_size)
+
+
+def _in_rounds(
+    title: str, subjects: Sequence[Subject], run: Callable[[Subject, int], T], count: int
+) -> dict[str, list[T]]:
+    """What `run(subject, round)` returned in each round, by the subject's name."""
+    measured = installed(subjects)
+    found: dict[str, list[T]] = {subject.name: [] for subject in measured}
     for number in range(count):
-        first = number % len(NAMES)
-        for name in NAMES[first:] + NAMES[:first]:
-            tell(f"{what}: {name}")
-            found[name].append(once(name, number))
-    return {name: _lists(answers) for name, answers in found.items()}
-
-
-def _lists(answers: list[Answer]) -> Answer:
-    """From a list of answers to an answer of lists."""
-    return {key: [answer[key] for answer in answers] for key in answers[0]}
+        for subject in rotated(measured, number):
+            notify(f"{title}: {subject.name}")
+            found[subject.name].append(run(subject, number))
+    return found

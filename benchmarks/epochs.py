@@ -1,93 +1,99 @@
-"""Seconds an epoch in steady state, with all that an epoch costs its user: shuffling, training, scoring, keeping."""
+"""Seconds an epoch in steady state, with everything that an epoch costs the user.
 
-import json
-from dataclasses import asdict, dataclass
+That is shuffling, training, scoring the validation rows, and keeping the best weights.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.inputs import task_file
-from benchmarks.peers.protocol import Settings
-from benchmarks.harness import Answer, rounds, started, tell
+from benchmarks.harness import Subject, rounds, started
+from benchmarks.inputs import write_task
+from benchmarks.peers.protocol import Settings, notify
+from benchmarks.results import EpochCase
 
 RATES = {"momentum": 0.05, "adam": 0.001}
-ONE_CORE = (
-    "JAX on one core"  # quicker for small networks, whose work a pool of threads only chops up
+ONE_CORE = "JAX on one core"  # faster for small networks, whose work a thread pool only cuts up
+OURS = (
+    Subject("mlpcli", "peers.mlpcli_"),
+    Subject("two products", "peers.lower_bound"),
 )
-CONTESTANTS = {
-    "mlpcli": ("peers.mlpcli_", ()),
-    "JAX": ("peers.jax_", ()),
-    ONE_CORE: ("peers.jax_", ("one core",)),
-    "PyTorch": ("peers.torch_", ()),
-    "PyTorch compiled": ("peers.torch_", ("compiled",)),
-    "Keras": ("peers.keras_", ()),
-    "scikit-learn": ("peers.sklearn_", ()),
-    "two products": ("peers.lower_bound", ()),
-}
-QUICK = ("mlpcli", "JAX", ONE_CORE, "PyTorch", "scikit-learn", "two products")
+JAX = Subject("JAX", "peers.jax_", ("jax",))
+PYTORCH = Subject("PyTorch", "peers.torch_", ("torch",))
+SKLEARN = Subject("scikit-learn", "peers.sklearn_", ("sklearn",))
+QUICK: tuple[Subject, ...] = (
+    OURS[0],
+    JAX,
+    replace(JAX, name=ONE_CORE, arguments=("one core",)),
+    PYTORCH,
+    SKLEARN,
+    OURS[1],
+)
+SUBJECTS: tuple[Subject, ...] = (
+    *QUICK[:4],
+    replace(PYTORCH, name="PyTorch compiled", arguments=("compiled",)),
+    Subject("Keras", "peers.keras_", ("keras", "tensorflow")),
+    *QUICK[4:],
+)
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What is trained, and how many epochs a turn has."""
+class Network:
+    """What is trained, on the rows of `source`; `each` is the number of epochs in a round."""
 
-    source: str  # digits or mnist
+    source: str  # digits, or the path of a data set
     hidden: int
     batch_size: int
     each: int
-    quick: bool = False
 
 
-SHAPES = (
-    Shape("digits", 256, 32, 20, quick=True),
-    Shape("mnist", 128, 32, 2),
-    Shape("mnist", 512, 128, 2, quick=True),
-    Shape("mnist", 2048, 256, 1),
-)
+def quick_networks(mnist: Path) -> list[Network]:
+    """The networks that `--quick` measures."""
+    return [Network("digits", 256, 32, 20), Network(str(mnist), 512, 128, 2)]
 
 
-def measure(mnist: Path, folder: Path, quick: bool, count: int, each: int | None) -> list[Answer]:
-    """Every shape with both optimizers."""
-    return [
-        _contest(
-            shape,
-            optimizer,
-            mnist,
-            folder,
-            QUICK if quick else tuple(CONTESTANTS),
-            count,
-            each or shape.each,
-        )
-        for shape in SHAPES
-        if shape.quick or not quick
-        for optimizer in RATES
-    ]
+def all_networks(mnist: Path) -> list[Network]:
+    """The networks that are measured, from small to large."""
+    digits, middle = quick_networks(mnist)
+    small = Network(str(mnist), 128, 32, 2)
+    large = Network(str(mnist), 2048, 256, 1)
+    return [digits, small, middle, large]
 
 
-def _contest(
-    shape: Shape,
-    optimizer: str,
-    mnist: Path,
-    folder: Path,
-    names: tuple[str, ...],
-    count: int,
-    each: int,
-) -> Answer:
-    source = str(mnist) if shape.source == "mnist" else shape.source
-    settings = Settings(source, shape.hidden, shape.batch_size, optimizer, RATES[optimizer])
-    path, sizes = task_file(settings, folder)
-    tell(f"{sizes['shape']}, minibatches of {shape.batch_size}, {optimizer}")
-    out = folder / f"run-{sizes['shape']}-{optimizer}"
-    told = json.dumps(asdict(settings))
-    names = tuple(name for name in names if name != ONE_CORE or shape.source == "digits")
-    entries = [
-        (name, CONTESTANTS[name][0], (path, told, *(CONTESTANTS[name][1] or (out,))), {})
-        for name in names
-    ]
-    with started(entries) as contestants:
-        results = rounds(contestants, count, each)
-    more = {
-        "batch_size": shape.batch_size,
-        "optimizer": optimizer,
-        "lr": settings.lr,
-        "dropout": settings.dropout,
-    }
-    return {**sizes, **more, "contestants": results}
+def measure(
+    networks: Sequence[Network], subjects: Sequence[Subject], folder: Path, count: int
+) -> list[EpochCase]:
+    """Measure every network with both optimizers, in `count` rounds; inputs go into the folder."""
+    cases = []
+    for network in networks:
+        for optimizer in RATES:
+            cases.append(_measure_case(network, optimizer, subjects, folder, count))
+    return cases
+
+
+def _measure_case(
+    network: Network, optimizer: str, subjects: Sequence[Subject], folder: Path, count: int
+) -> EpochCase:
+    lr = RATES[optimizer]
+    settings = Settings(network.source, network.hidden, network.batch_size, optimizer, lr)
+    task = write_task(settings, folder)
+    notify(f"{task.shape}, minibatches of {network.batch_size}, {optimizer}")
+    scratch = folder / f"run-{task.shape}-{optimizer}"
+    with started(
+        [
+            replace(subject, arguments=(task.path, settings.text(), scratch, *subject.arguments))
+            for subject in subjects
+            if subject.name != ONE_CORE or network.source == "digits"
+        ]
+    ) as processes:
+        measurements = rounds(processes, count, network.each)
+    return EpochCase(
+        shape=task.shape,
+        n_rows=task.n_rows,
+        n_validation=task.n_validation,
+        batch_size=network.batch_size,
+        optimizer=optimizer,
+        lr=lr,
+        dropout=settings.dropout,
+        subjects=measurements,
+    )

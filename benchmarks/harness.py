@@ -1,109 +1,158 @@
-"""Contestants, each a process of its own, and rounds in which they are measured in turn."""
+"""Subjects, each a process of its own, and rounds in which each one is measured in turn."""
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeVar
+
+from benchmarks.peers.protocol import Reply, notify
+from benchmarks.results import Measurement, Measurements
 
 ROOT = Path(__file__).parents[1]
-NOT_INHERITED = (
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_L2_SIZE",
-)  # they would choose the kernels of some and not of others
-REST = 0.1  # seconds between turns: the thread pools of the one before go on spinning for a while
+NOT_INHERITED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # would choose kernels for some subjects
+PAUSE = 0.1  # seconds between two measurements: a thread pool goes on spinning for a while
 
-Answer: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 
-def environment(**more: str) -> dict[str, str]:
-    """What every child gets."""
-    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED} | more
+@dataclass(frozen=True)
+class Subject:
+    """One way to do the work that is measured.
+
+    `module` does it, below `benchmarks`; `packages` are what it imports beside mlpcli's own
+    dependencies. A subject whose packages are not installed is left out.
+    """
+
+    name: str
+    module: str
+    packages: tuple[str, ...] = ()
+    arguments: tuple[object, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> list[str]:
+        """The packages that are not installed."""
+        return [name for name in self.packages if importlib.util.find_spec(name) is None]
 
 
-class Contestant:
-    """A process that does as many epochs, or passes, as it is asked for, and blocks on its stdin in between."""
+class SubjectError(RuntimeError):
+    """A subject's process ended before it replied."""
 
-    def __init__(self, name: str, module: str, *arguments: object, **more: str) -> None:
-        self.name = name
-        command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
-        self.process = subprocess.Popen(  # noqa: S603 - one of the modules beside this one
-            command,
+
+class SubjectProcess:
+    """A process that does as many epochs or passes as are requested, and waits in between."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.name = subject.name
+        arguments = [str(argument) for argument in subject.arguments]
+        self.process = subprocess.Popen(  # noqa: S603 - one of the modules below this folder
+            [sys.executable, "-m", f"benchmarks.{subject.module}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=environment(**more),
+            env=environment(**subject.environment),
         )
-        self.warm_up = self._answer()
+        try:
+            self.warm_up = self._receive()
+        except BaseException:
+            self.close()
+            raise
 
-    def turn(self, count: int) -> Answer:
-        """Ask for `count` epochs or passes and wait for the answer."""
+    def measure(self, count: int) -> Reply:
+        """Request `count` epochs or passes, and wait for the reply."""
         assert self.process.stdin
-        self.process.stdin.write(json.dumps({"go": count}) + "\n")
+        self.process.stdin.write(json.dumps({"count": count}) + "\n")
         self.process.stdin.flush()
-        return self._answer()
+        return self._receive()
 
-    def _answer(self) -> Answer:
+    def _receive(self) -> Reply:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(
-                f"{self.name} ended with code {self.process.wait()}; its stderr says why"
-            )
-        return dict(json.loads(line))
+            code = self.process.wait()
+            raise SubjectError(f"{self.name} ended with exit code {code}; its message is above")
+        return Reply(**json.loads(line))
 
     def close(self) -> None:
-        """Let it go: it exits where nobody asks any more."""
+        """Close the process's stdin, at which it exits, and wait until it has exited."""
         assert self.process.stdin
         assert self.process.stdout
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):  # it has exited already
+            self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
 
 
+def environment(**more: str) -> dict[str, str]:
+    """The environment variables of every process that is measured."""
+    variables = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    return variables | more
+
+
+def installed(subjects: Sequence[Subject]) -> list[Subject]:
+    """The subjects whose packages are installed; the user is told of the others."""
+    for subject in subjects:
+        if subject.missing:
+            packages = " and ".join(subject.missing)
+            notify(f"  {subject.name} is left out: {packages} is not installed")
+    return [subject for subject in subjects if not subject.missing]
+
+
 @contextmanager
-def started(
-    entries: Sequence[tuple[str, str, Sequence[object], dict[str, str]]],
-) -> Iterator[list[Contestant]]:
-    """Contestants of these names, modules, arguments and variables, warmed up one after another."""
-    contestants: list[Contestant] = []
-    try:
-        for name, module, arguments, variables in entries:
-            tell(f"  {name} warms up")
-            try:
-                contestants.append(Contestant(name, module, *arguments, **variables))
-            except RuntimeError as error:  # torch.compile, for one, needs a C++ compiler
-                tell(f"  left out: {error}")
-        yield contestants
-    finally:
-        for contestant in contestants:
-            contestant.close()
+def started(subjects: Sequence[Subject]) -> Iterator[list[SubjectProcess]]:
+    """Start and warm up the processes of the subjects that are installed, one after another.
 
-
-def rounds(contestants: list[Contestant], count: int, each: int) -> dict[str, Answer]:
-    """So many rounds of `each` epochs for everybody; who begins moves on by one each round.
-
-    Returns for each name the seconds, a list for each round, and the rest of its last answer.
+    A subject that needs a package and fails is left out: torch.compile, for one, needs a C++
+    compiler. Raises SubjectError if any other fails.
     """
-    results: dict[str, Answer] = {
-        one.name: one.warm_up | {"warm_up": one.warm_up["seconds"]} for one in contestants
-    }
-    seconds: dict[str, list[list[float]]] = {one.name: [] for one in contestants}
+    processes: list[SubjectProcess] = []
+    try:
+        for subject in installed(subjects):
+            notify(f"  {subject.name} warms up")
+            try:
+                processes.append(SubjectProcess(subject))
+            except SubjectError as error:
+                if not subject.packages:
+                    raise
+                notify(f"  {subject.name} is left out: {error}")
+        yield processes
+    finally:
+        for process in processes:
+            process.close()
+
+
+def rounds(processes: Sequence[SubjectProcess], count: int, each: int) -> Measurements:
+    """Measure `count` rounds of `each` epochs or passes for every process."""
+    replies: dict[str, list[Reply]] = {process.name: [] for process in processes}
     for number in range(count):
-        first = number % len(contestants)
-        for contestant in contestants[first:] + contestants[:first]:
-            time.sleep(REST)
-            answer = contestant.turn(each)
-            seconds[contestant.name].append(answer.pop("seconds"))
-            results[contestant.name] |= answer
-    return {name: results[name] | {"seconds": seconds[name]} for name in results}
+        for process in rotated(processes, number):
+            time.sleep(PAUSE)
+            replies[process.name].append(process.measure(each))
+    return {
+        process.name: _measurement(process.warm_up, replies[process.name]) for process in processes
+    }
 
 
-def tell(text: str) -> None:
-    """Say on stderr what goes on."""
-    print(text, file=sys.stderr, flush=True)
+def rotated(items: Sequence[T], number: int) -> list[T]:
+    """The items in the order of this round: each round begins with the next item."""
+    first = number % len(items)
+    return [*items[first:], *items[:first]]
+
+
+def _measurement(warm_up: Reply, replies: list[Reply]) -> Measurement:
+    last = replies[-1]
+    return Measurement(
+        seconds=[reply.seconds for reply in replies],
+        warm_up=warm_up.seconds,
+        about=last.about,
+        loss=last.loss,
+        accuracy=last.accuracy,
+    )

@@ -1,57 +1,73 @@
-"""The files that contestants read: everybody's rows and first weights, subsets for growth, random bytes."""
+"""The files that subjects read: rows with first weights, MNIST's first rows, and random bytes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers.protocol import Settings
-from benchmarks.peers.mlpcli_ import config_of
-from mlpcli.commands import plan as planning
+from benchmarks.peers.mlpcli_ import first_network, make_plan
+from benchmarks.peers.protocol import WEIGHTS, Settings
+from mlpcli.datasets.dataset import Rows
 from mlpcli.datasets.idx import read_folder
-from mlpcli.training.loop import new_state
 
 FEATURES = 784
+CLASSES = 10
+N_TEST = 100  # test rows of a subset of MNIST, so that mlpcli sets none of the others apart
 
 
-def task_file(settings: Settings, folder: Path) -> tuple[Path, dict[str, int | str]]:
-    """Rows as mlpcli splits and scales them, and the weights it starts from; and how many rows those are."""
-    plan = planning.prepare(config_of(settings), folder / "never-written", False, print)
-    data, network = plan.data, new_state(plan.config, plan.shape, plan.streams).network
-    arrays = {
-        "x": data.train.x[data.train.index],
-        "y": data.train.labels[data.train.index],
-        "x_validation": data.validation.x[data.validation.index],
-        "y_validation": data.validation.labels[data.validation.index],
-        "offset": data.scaling.offset.astype(np.float32),
-        "scale": data.scaling.scale.astype(np.float32),
-    }
+@dataclass(frozen=True)
+class TaskFile:
+    """A file that `protocol.read_task` reads, and its sizes; `shape` is D-H-K."""
+
+    path: Path
+    shape: str
+    n_rows: int
+    n_validation: int
+
+
+def write_task(settings: Settings, folder: Path) -> TaskFile:
+    """Write the rows as mlpcli splits them, and the weights that it starts from."""
+    plan = make_plan(settings, folder / "never-written")
+    data = plan.data
+    x, y = _arrays(data.train)
+    x_validation, y_validation = _arrays(data.validation)
+    network = first_network(plan)
     path = folder / f"task-{plan.shape}.npz"
-    np.savez(path, **arrays, W1=network.W1, b1=network.b1, W2=network.W2, b2=network.b2)
-    return path, {
-        "shape": str(plan.shape),
-        "rows": len(data.train),
-        "validation": len(data.validation),
-    }
-
-
-def first_rows(mnist: Path, count: int, folder: Path) -> Path:
-    """The first rows of MNIST as an .npz, with a few test rows so that none are cut off for that."""
-    table = read_folder(mnist)
-    path = folder / f"mnist-{count}.npz"
-    test = table.held_out
     np.savez(
         path,
-        x=table.x[:count],
-        y=table.labels[:count],
-        x_test=test.x[:100],
-        y_test=test.labels[:100],
+        x=x,
+        y=y,
+        x_validation=x_validation,
+        y_validation=y_validation,
+        offset=data.scaling.offset.astype(np.float32),
+        scale=data.scaling.scale.astype(np.float32),
+        **{name: getattr(network, name) for name in WEIGHTS},
+    )
+    return TaskFile(path, str(plan.shape), len(data.train), len(data.validation))
+
+
+def _arrays(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    return rows.x[rows.index], rows.labels[rows.index]
+
+
+def write_first_rows(mnist: Path, n_rows: int, folder: Path) -> Path:
+    """Write MNIST's first training rows, and a few of its test rows."""
+    table = read_folder(mnist)
+    test = table.held_out
+    path = folder / f"mnist-{n_rows}.npz"
+    np.savez(
+        path,
+        x=table.x[:n_rows],
+        y=table.labels[:n_rows],
+        x_test=test.x[:N_TEST],
+        y_test=test.labels[:N_TEST],
     )
     return path
 
 
-def random_rows(count: int, path: Path) -> Path:
-    """Rows of random bytes with labels from 0 to 9."""
-    stream = np.random.default_rng(0)
-    x = np.frombuffer(stream.bytes(count * FEATURES), np.uint8).reshape(count, FEATURES)
-    np.savez(path, x=x, y=stream.integers(0, 10, count))
+def write_random_rows(n_rows: int, path: Path) -> Path:
+    """Write rows of random bytes with labels from 0 to 9."""
+    rng = np.random.default_rng(0)
+    x = np.frombuffer(rng.bytes(n_rows * FEATURES), np.uint8).reshape(n_rows, FEATURES)
+    np.savez(path, x=x, y=rng.integers(0, CLASSES, n_rows))
     return path

@@ -1,4 +1,4 @@
-"""What the numbers were measured on and with."""
+"""The machine and the versions that the numbers were measured with."""
 
 import os
 import platform
@@ -6,23 +6,38 @@ import re
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("mlpcli", "numpy", "jax", "jaxlib", "torch", "keras", "tensorflow", "scikit-learn")
+import mlpcli
+from mlpcli.machine import cores
+
+CPU = Path("/proc/cpuinfo")
+PACKAGES = ("numpy", "jax", "jaxlib", "torch", "keras", "tensorflow", "scikit-learn")
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores and memory."""
-    model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    """Processor, cores, memory and system."""
+    nbytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "processor": model[1] if model else platform.machine(),
-        "cores": str(len(os.sched_getaffinity(0))),
-        "memory": f"{gib:.0f} GiB",
-        "system": f"Linux {platform.release()}",
+        "processor": _processor(),
+        "cores": str(cores()),
+        "memory": f"{nbytes / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
     }
+
+
+def _processor() -> str:
+    """The processor's name, or its architecture if the system does not give the name."""
+    if not CPU.exists():
+        return platform.machine()
+    match = re.search(r"model name\s*:\s*(.+)", CPU.read_text())
+    return match[1] if match else platform.machine()
 
 
 def versions() -> dict[str, str]:
-    """Python and every package that took part."""
-    return {"python": platform.python_version()} | {
-        name: metadata.version(name) for name in PACKAGES
-    }
+    """Python, mlpcli, and every package that is installed of those that are measured."""
+    found = {"python": platform.python_version(), "mlpcli": mlpcli.__version__}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,55 +1,86 @@
-"""How mlpcli's epoch grows with rows, hidden units, minibatch and threads."""
+"""How the time of mlpcli's epoch scales with rows, hidden units, minibatch and threads."""
 
-import json
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.inputs import first_rows
-from benchmarks.peers.protocol import Settings
-from benchmarks.harness import Answer, rounds, started, tell
-
-ROWS = (7_500, 15_000, 30_000, 60_000)
-HIDDEN = (128, 256, 512, 1024, 2048)
-BATCHES = (16, 32, 64, 128, 256, 512)
-THREADS = (1, 2)
+from benchmarks.harness import Subject, rounds, started
+from benchmarks.inputs import write_first_rows
+from benchmarks.peers.protocol import Settings, notify
+from benchmarks.results import ScalingPoint
 
 
-def measure(mnist: Path, folder: Path, count: int) -> list[Answer]:
-    """One table for each thing that grows; 784-512-10, minibatches of 128 and 15,000 rows where nothing else is said.
+@dataclass(frozen=True)
+class Grid:
+    """The values that are measured on each axis, and the number of rows on the other axes."""
 
-    Each row has `what`, `value`, `rows` and the answer of mlpcli.
+    n_rows: Sequence[int] = (7_500, 15_000, 30_000, 60_000)
+    hidden: Sequence[int] = (128, 256, 512, 1024, 2048)
+    batch_size: Sequence[int] = (16, 32, 64, 128, 256, 512)
+    threads: Sequence[int] = (1, 2)
+    default_rows: int = 15_000
+
+
+@dataclass(frozen=True)
+class _Point:
+    """One value of an axis: what is trained, and the environment of its process."""
+
+    value: int
+    n_rows: int
+    settings: Settings
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def measure(mnist: Path, folder: Path, count: int, grid: Grid) -> list[ScalingPoint]:
+    """Measure one axis after another, in `count` rounds.
+
+    What is not on the axis is 784-512-10, minibatches of 128, and the grid's default rows.
     """
-    files = {rows: str(first_rows(mnist, rows, folder)) for rows in ROWS}
-    usual = Settings(files[15_000], 512, 128, "momentum", 0.05)
-    tables = {
-        "rows": {rows: (replace(usual, source=file), {}) for rows, file in files.items()},
-        "hidden units": {hidden: (replace(usual, hidden=hidden), {}) for hidden in HIDDEN},
-        "rows in a minibatch": {B: (replace(usual, batch_size=B), {}) for B in BATCHES},
-        "threads": {n: (usual, {"OPENBLAS_NUM_THREADS": str(n)}) for n in THREADS},
-    }
-    return [row for what, entries in tables.items() for row in _table(what, entries, folder, count)]
+    found = []
+    for axis, points in _axes(mnist, folder, grid).items():
+        notify(f"scaling with {axis}")
+        found += _measure_axis(axis, points, folder, count)
+    return found
 
 
-def _table(
-    what: str, entries: dict[int, tuple[Settings, dict[str, str]]], folder: Path, count: int
-) -> list[Answer]:
-    tell(f"growth with {what}")
-    told = [
-        (
-            str(value),
-            "peers.mlpcli_",
-            ("-", json.dumps(asdict(settings)), folder / f"growth-{what}-{value}"),
-            more,
-        )
-        for value, (settings, more) in entries.items()
-    ]
-    with started(told) as contestants:
-        results = rounds(contestants, count, 1)
-    read = {
-        value: int(Path(settings.source).stem.split("-")[1])
-        for value, (settings, _) in entries.items()
+def _axes(mnist: Path, folder: Path, grid: Grid) -> dict[str, list[_Point]]:
+    """The points of each axis, by the name of the axis."""
+    n = grid.default_rows
+    default = _settings(mnist, folder, n)
+    by_rows = [_Point(N, N, _settings(mnist, folder, N)) for N in grid.n_rows]
+    by_hidden = [_Point(H, n, replace(default, hidden=H)) for H in grid.hidden]
+    by_batch = [_Point(B, n, replace(default, batch_size=B)) for B in grid.batch_size]
+    by_threads = [_Point(t, n, default, {"OPENBLAS_NUM_THREADS": str(t)}) for t in grid.threads]
+    return {
+        "rows": by_rows,
+        "hidden units": by_hidden,
+        "rows in a minibatch": by_batch,
+        "threads": by_threads,
     }
-    return [
-        {"what": what, "value": value, "rows": read[value], **results[str(value)]}
-        for value in entries
-    ]
+
+
+def _settings(mnist: Path, folder: Path, n_rows: int) -> Settings:
+    path = write_first_rows(mnist, n_rows, folder)
+    return Settings(str(path), 512, 128, "momentum", 0.05)
+
+
+def _measure_axis(
+    axis: str, points: Sequence[_Point], folder: Path, count: int
+) -> list[ScalingPoint]:
+    with started([_subject(axis, point, folder) for point in points]) as processes:
+        measurements = rounds(processes, count, each=1)
+    found = []
+    for point in points:
+        measurement = measurements[str(point.value)]
+        found.append(ScalingPoint(axis, point.value, point.n_rows, measurement))
+    return found
+
+
+def _subject(axis: str, point: _Point, folder: Path) -> Subject:
+    scratch = folder / f"scaling-{axis}-{point.value}"
+    return Subject(
+        name=str(point.value),
+        module="peers.mlpcli_",
+        arguments=("-", point.settings.text(), scratch),
+        environment=point.environment,
+    )

@@ -1,28 +1,33 @@
-"""Rows scored a second, 784-512-10: mlpcli on the uint8 rows, its peers on float32 rows that are ready."""
+"""Rows scored a second, 784-512-10: mlpcli on uint8 rows, its peers on float32 rows made before."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.inputs import random_rows
-from benchmarks.harness import Answer, rounds, started, tell
+from benchmarks.harness import Subject, rounds, started
+from benchmarks.inputs import write_random_rows
+from benchmarks.peers.protocol import notify
+from benchmarks.results import ScoringCase
 
-CONTESTANTS = {
-    "mlpcli": "score.mlpcli_",
-    "JAX": "score.jax_",
-    "PyTorch": "score.torch_",
-    "scikit-learn": "score.sklearn_",
-}
-ROWS = {10_000: 5, 1_000_000: 1}  # and how many passes a turn has
+OURS = Subject("mlpcli", "score.mlpcli_")
+SUBJECTS = (
+    OURS,
+    Subject("JAX", "score.jax_", ("jax",)),
+    Subject("PyTorch", "score.torch_", ("torch",)),
+    Subject("scikit-learn", "score.sklearn_", ("sklearn",)),
+)
+PASSES = {10_000: 5, 1_000_000: 1}  # by the number of rows: the passes in a round
 
 
-def measure(folder: Path, count: int, counts: dict[int, int] = ROWS) -> list[Answer]:
-    """Each number of rows, everybody in turn."""
-    results = []
-    for rows, each in counts.items():
-        tell(f"scoring {rows:,} rows")
-        path = random_rows(rows, folder / f"rows-{rows}.npz")
-        with started(
-            [(name, module, (path,), {}) for name, module in CONTESTANTS.items()]
-        ) as contestants:
-            results.append({"rows": rows, "contestants": rounds(contestants, count, each)})
+def measure(
+    passes: Mapping[int, int], subjects: Sequence[Subject], folder: Path, count: int
+) -> list[ScoringCase]:
+    """Measure each number of rows in `count` rounds; the rows go into the folder meanwhile."""
+    cases = []
+    for n_rows, each in passes.items():
+        notify(f"scoring {n_rows:,} rows")
+        path = write_random_rows(n_rows, folder / f"rows-{n_rows}.npz")
+        with started([replace(subject, arguments=(path,)) for subject in subjects]) as processes:
+            cases.append(ScoringCase(n_rows, rounds(processes, count, each)))
         path.unlink()
-    return results
+    return cases

@@ -1,65 +1,46 @@
-"""Medians, spreads and ratios from the raw numbers of results.json."""
+"""Medians, spreads and ratios of what was measured in rounds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
-Numbers = list[Any]  # of floats, one a round, or of lists of them, one a turn
+from benchmarks.results import Measurements
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some rounds, with the smallest and the largest."""
+    """The median, the smallest and the largest of some numbers."""
 
     median: float
-    least: float
-    most: float
+    smallest: float
+    largest: float
 
-    def text(self, digits: int = 2, unit: str = "") -> str:
-        """As it stands in a table: 0.71 (0.68 to 0.75)."""
-        if self.least == self.most:
-            return f"{self.median:,.{digits}f}{unit}"
-        return (
-            f"{self.median:,.{digits}f}{unit} ({self.least:,.{digits}f} to {self.most:,.{digits}f})"
-        )
+    def text(self, digits: int = 2) -> str:
+        """The spread in a table: '0.71 (0.68 to 0.75)', or '0.71' if all numbers are equal."""
+        middle = f"{self.median:,.{digits}f}"
+        if self.smallest == self.largest:
+            return middle
+        return f"{middle} ({self.smallest:,.{digits}f} to {self.largest:,.{digits}f})"
 
 
-def spread(values: list[float]) -> Spread:
-    """Of numbers, one a round."""
+def spread(values: Sequence[float]) -> Spread:
+    """The spread of some numbers, one a round."""
     return Spread(median(values), min(values), max(values))
 
 
-def by_round(seconds: Numbers) -> list[float]:
-    """One number a round: the median of the turn."""
-    return [median(turn) if isinstance(turn, list) else float(turn) for turn in seconds]
+def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
+    """The spread of the ratios, each taken within one round."""
+    pairs = zip(numerators, denominators, strict=True)
+    return spread([numerator / denominator for numerator, denominator in pairs])
 
 
-def ratio(mine: Numbers, others: Numbers) -> Spread:
-    """Mine by the other's, within each round, and of these the median."""
-    return spread([a / b for a, b in zip(by_round(mine), by_round(others), strict=True)])
+def fastest(subjects: Measurements, library: str) -> str:
+    """The fastest of a library's subjects, whose names all begin with the library's."""
+    names = [name for name in subjects if name.startswith(library)]
+    return min(names, key=lambda name: median(subjects[name].by_round))
 
 
-def seconds_of(contestants: dict[str, Any], name: str) -> float:
-    """A contestant's median over the rounds."""
-    return median(by_round(contestants[name]["seconds"]))
-
-
-def quickest(contestants: dict[str, Any], peer: str) -> str:
-    """The quickest of a peer's ways, whose names all begin with its own."""
-    return min(
-        (name for name in contestants if name.startswith(peer)),
-        key=lambda n: seconds_of(contestants, n),
-    )
-
-
-def against(contestants: dict[str, Any], peer: str) -> Spread:
-    """Seconds of mlpcli by those of the peer's quickest way."""
-    return ratio(
-        contestants["mlpcli"]["seconds"], contestants[quickest(contestants, peer)]["seconds"]
-    )
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; all columns but the first are numbers."""
-    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def relative_time(subjects: Measurements, library: str) -> Spread:
+    """The time of mlpcli as a multiple of the library's fastest subject."""
+    other = subjects[fastest(subjects, library)]
+    return ratio(subjects["mlpcli"].by_round, other.by_round)

@@ -1,27 +1,54 @@
 """What mlpcli aims at, each as a ratio, beside what was measured."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from statistics import median
 
-from benchmarks.statistics import Spread, against, ratio, seconds_of, spread
+from benchmarks.results import (
+    CommandRun,
+    Digits,
+    EpochCase,
+    Measurements,
+    Million,
+    Results,
+    ScalingPoint,
+    ScoringCase,
+    Start,
+)
+from benchmarks.statistics import Spread, ratio, relative_time, spread
 
-EPOCHS = [  # shape, peer, the most that mlpcli may take of the peer's time with momentum and with Adam
-    ("784-512-10", "JAX", 0.80, 1.00),
-    ("784-512-10", "PyTorch", 0.30, 0.40),
-    ("784-512-10", "scikit-learn", 0.40, 0.35),
-    ("784-512-10", "two products", 1.40, 2.00),
-    ("784-2048-10", "JAX", 0.85, 1.00),
-    ("64-256-10", "JAX", 0.70, 0.80),
-]
-GOAL = 0.98  # of the test rows
+GOAL = 0.98  # accuracy on the test rows
+
+
+@dataclass(frozen=True)
+class EpochLimit:
+    """The most that mlpcli's epoch may take of a library's time, with each optimizer."""
+
+    shape: str
+    library: str
+    momentum: float
+    adam: float
+
+    def by_optimizer(self) -> dict[str, float]:
+        """The limits by the optimizer's name."""
+        return {"momentum": self.momentum, "adam": self.adam}
+
+
+EPOCH_LIMITS = (
+    EpochLimit("784-512-10", "JAX", 0.80, 1.00),
+    EpochLimit("784-512-10", "PyTorch", 0.30, 0.40),
+    EpochLimit("784-512-10", "scikit-learn", 0.40, 0.35),
+    EpochLimit("784-512-10", "two products", 1.40, 2.00),
+    EpochLimit("784-2048-10", "JAX", 0.85, 1.00),
+    EpochLimit("64-256-10", "JAX", 0.70, 0.80),
+)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A limit, and what was measured."""
+    """A ratio, its limit, and what was measured."""
 
-    what: str
+    ratio: str
     limit: float
     measured: Spread
     at_least: bool = False
@@ -29,96 +56,88 @@ class Target:
     @property
     def met(self) -> bool:
         """Whether the median keeps to the limit."""
-        return (
-            self.measured.median >= self.limit
-            if self.at_least
-            else self.measured.median <= self.limit
-        )
+        if self.at_least:
+            return self.measured.median >= self.limit
+        return self.measured.median <= self.limit
 
 
-def targets(results: dict[str, Any]) -> Iterator[Target]:
+def targets(results: Results) -> Iterator[Target]:
     """Every target that something was measured for."""
-    for section, of_section in SECTIONS.items():
-        if section in results:
-            yield from of_section(results[section])
+    if results.epochs:
+        yield from _epochs(results.epochs)
+    if results.to98:
+        yield from _to98(results.to98)
+    if results.start:
+        yield from _start(results.start)
+    if results.digits:
+        yield _digits(results.digits)
+    if results.scoring:
+        yield from _scoring(results.scoring)
+    if results.scaling:
+        yield from _scaling(results.scaling)
+    if results.million:
+        yield _million(results.million)
 
 
-def _epochs(contests: list[Any]) -> Iterator[Target]:
-    by_place = {
-        (contest["shape"], contest["optimizer"]): contest["contestants"] for contest in contests
-    }
-    for shape, peer, *limits in EPOCHS:
-        for optimizer, limit in zip(("momentum", "adam"), limits, strict=True):
-            contestants = by_place.get((shape, optimizer), {})
-            if peer in contestants:
-                yield Target(
-                    f"epoch of {shape}, {optimizer}: time / {peer}",
-                    limit,
-                    against(contestants, peer),
-                )
+def _epochs(cases: Sequence[EpochCase]) -> Iterator[Target]:
+    measured = {(case.shape, case.optimizer): case.subjects for case in cases}
+    for row in EPOCH_LIMITS:
+        for optimizer, limit in row.by_optimizer().items():
+            subjects: Measurements = measured.get((row.shape, optimizer), {})
+            if row.library in subjects:
+                title = f"epoch of {row.shape}, {optimizer}: time / {row.library}"
+                yield Target(title, limit, relative_time(subjects, row.library))
 
 
-def _to98(contestants: dict[str, Any]) -> Iterator[Target]:
-    best = min(there(contestants), key=lambda name: seconds_of(contestants, name))
-    what = f"command to 98 % on MNIST: time / quickest peer ({best})"
-    yield Target(what, 0.40, ratio(contestants["mlpcli"]["seconds"], contestants[best]["seconds"]))
+def _to98(runs: dict[str, CommandRun]) -> Iterator[Target]:
+    peers = accurate_peers(runs)
+    if peers:
+        best = min(peers, key=lambda name: median(runs[name].seconds))
+        title = f"command to 98 % on MNIST: time / fastest peer ({best})"
+        yield Target(title, 0.40, ratio(runs["mlpcli"].seconds, runs[best].seconds))
 
 
-def there(contestants: dict[str, Any]) -> list[str]:
-    """The peers that got to 98 % each time, or all where none did."""
-    peers = [name for name in contestants if name != "mlpcli"]
-    return [name for name in peers if min(contestants[name]["accuracy"]) >= GOAL] or peers
+def accurate_peers(runs: dict[str, CommandRun]) -> list[str]:
+    """The peers that reached 98 % in every round, or all if none did."""
+    peers = [name for name in runs if name != "mlpcli"]
+    accurate = [name for name in peers if min(runs[name].accuracy) >= GOAL]
+    return accurate or peers
 
 
-def _start(contestants: dict[str, Any]) -> Iterator[Target]:
-    peaks = {name: answer["peak"] for name, answer in contestants.items()}
-    lean = min((name for name in peaks if name != "mlpcli"), key=lambda name: min(peaks[name]))
-    what = f"training MNIST: peak memory / leanest peer ({lean})"
-    yield Target(what, 0.60, ratio(peaks["mlpcli"], peaks[lean]))
+def _start(starts: dict[str, Start]) -> Iterator[Target]:
+    peers = [name for name in starts if name != "mlpcli"]
+    if peers:
+        smallest = min(peers, key=lambda name: min(starts[name].peak))
+        title = f"training MNIST: peak memory / smallest peer's ({smallest})"
+        yield Target(title, 0.60, ratio(starts["mlpcli"].peak, starts[smallest].peak))
 
 
-def _scoring(contests: list[Any]) -> Iterator[Target]:
-    for contest in contests:
-        seconds = {name: answer["seconds"] for name, answer in contest["contestants"].items()}
-        what = f"scoring {contest['rows']:,} rows: rows a second / scikit-learn"
-        yield Target(what, 1.5, ratio(seconds["scikit-learn"], seconds["mlpcli"]), at_least=True)
+def _digits(digits: Digits) -> Target:
+    title = "digits, whole process: time / (bare imports + its epochs)"
+    pairs = zip(digits.imports, digits.epochs, strict=True)
+    least = [imports + epochs for imports, epochs in pairs]
+    return Target(title, 1.5, ratio(digits.seconds, least))
 
 
-def _digits(answer: dict[str, Any]) -> Iterator[Target]:
-    bare = [
-        imports + epochs
-        for imports, epochs in zip(answer["imports"], answer["epochs"], strict=True)
-    ]
-    yield Target(
-        "digits, whole process: time / (bare imports + its epochs)",
-        1.5,
-        ratio(answer["seconds"], bare),
-    )
+def _scoring(cases: Sequence[ScoringCase]) -> Iterator[Target]:
+    for case in cases:
+        if "scikit-learn" in case.subjects:
+            title = f"scoring {case.n_rows:,} rows: rows a second / scikit-learn"
+            theirs = case.subjects["scikit-learn"].by_round
+            speed = ratio(theirs, case.subjects["mlpcli"].by_round)
+            yield Target(title, 1.5, speed, at_least=True)
 
 
-def _growth(rows: list[Any]) -> Iterator[Target]:
-    costs = [
-        spread([s / row["rows"] for (s,) in row["seconds"]]).median
-        for row in rows
-        if row["what"] == "rows"
-    ]
+def _scaling(points: Sequence[ScalingPoint]) -> Iterator[Target]:
+    costs = []
+    for point in points:
+        if point.axis == "rows":
+            costs.append(median(point.measurement.by_round) / point.n_rows)
     worst = max(costs) / min(costs)
-    what = "epoch's cost of 1,000 rows: dearest / cheapest, from 7,500 to 60,000 rows"
-    yield Target(what, 1.15, Spread(worst, worst, worst))
+    title = "time of 1,000 rows in an epoch: longest / shortest, from 7,500 to 60,000 rows"
+    yield Target(title, 1.15, Spread(worst, worst, worst))
 
 
-def _million(answer: dict[str, Any]) -> Iterator[Target]:
-    yield Target(
-        "a million rows: peak memory / file", 1.3, spread([answer["peak"] / answer["file"]])
-    )
-
-
-SECTIONS: dict[str, Callable[[Any], Iterator[Target]]] = {
-    "epochs": _epochs,
-    "to98": _to98,
-    "start": _start,
-    "digits": _digits,
-    "scoring": _scoring,
-    "growth": _growth,
-    "million": _million,
-}
+def _million(million: Million) -> Target:
+    title = "a million rows: peak memory / file"
+    return Target(title, 1.3, spread([million.peak / million.file]))

@@ -1,7 +1,8 @@
-"""Keras 3 on TensorFlow: `model.fit` on arrays, compiled by XLA as Keras decides (`jit_compile="auto"`).
+"""Keras 3 on TensorFlow: `model.fit` on arrays, compiled by XLA as Keras decides.
 
-As its documentation advises for small models, `steps_per_execution` runs many minibatches in one call of the compiled
-function; `EarlyStopping` that never stops keeps the best weights, and a callback waits for the next turn.
+As its documentation advises for small models, `steps_per_execution` runs many minibatches in one
+call of the compiled function. An `EarlyStopping` that never stops keeps the best weights, and
+another callback replies to the harness.
 """
 
 import os
@@ -14,57 +15,58 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from benchmarks.peers.protocol import Settings, Task, Turns, read_task
+from benchmarks.peers.protocol import WEIGHTS, EpochTimer, Settings, Task, read_task
 
 STEPS = 32  # minibatches in one call
 
 
-class Waiting(keras.callbacks.Callback):
-    """Tells of each epoch and waits for the next turn."""
+class TimingCallback(keras.callbacks.Callback):
+    """Reports each epoch to the harness."""
 
     def __init__(self) -> None:
         super().__init__()
-        threads = tf.config.threading.get_intra_op_parallelism_threads() or len(
-            os.sched_getaffinity(0)
-        )
-        self.turns = Turns(f"TensorFlow with XLA, Eigen and oneDNN, {threads} threads")
+        n_cores = len(os.sched_getaffinity(0))
+        threads = tf.config.threading.get_intra_op_parallelism_threads() or n_cores
+        self.timer = EpochTimer(f"TensorFlow with XLA, Eigen and oneDNN, {threads} threads")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """The validation scores are in the logs by now."""
-        self.turns.epoch_done(logs["val_loss"], logs["val_accuracy"])
+        """Record the epoch; its validation scores are in the logs."""
+        self.timer.epoch_done(logs["val_loss"], logs["val_accuracy"])
 
 
-def network(task: Task) -> keras.Model:
-    """The network with everybody's first weights."""
+def first_model(task: Task) -> keras.Model:
+    """The network with the task's first weights."""
     D, H = task.weights["W1"].shape
-    layers = keras.layers
+    K = len(task.weights["b2"])
     model = keras.Sequential(
         [
             keras.Input((D,)),
-            layers.Dense(H, activation="relu"),
-            layers.Dropout(task.settings.dropout),
-            layers.Dense(len(task.weights["b2"])),
+            keras.layers.Dense(H, activation="relu"),
+            keras.layers.Dropout(task.settings.dropout),
+            keras.layers.Dense(K),
         ]
     )
-    model.set_weights([task.weights[name] for name in ("W1", "b1", "W2", "b2")])
+    model.set_weights([task.weights[name] for name in WEIGHTS])
     return model
 
 
 def optimizer_of(settings: Settings) -> Any:
-    """The optimizer; Adam with the same epsilon as everybody's."""
+    """The optimizer; Adam with the epsilon of the other libraries."""
     if settings.optimizer == "adam":
         return keras.optimizers.Adam(settings.lr, epsilon=1e-8)
     return keras.optimizers.SGD(settings.lr, momentum=0.9, nesterov=True)
 
 
 def main() -> None:
-    """Train as long as asked."""
+    """Train for as long as epochs are requested."""
     task = read_task()
     keras.utils.set_random_seed(task.settings.seed)
-    model = network(task)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model = first_model(task)
     model.compile(
-        optimizer_of(task.settings), loss, metrics=["accuracy"], steps_per_execution=STEPS
+        optimizer_of(task.settings),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        steps_per_execution=STEPS,
     )
     best = keras.callbacks.EarlyStopping("val_loss", patience=10**9, restore_best_weights=True)
     model.fit(
@@ -74,7 +76,7 @@ def main() -> None:
         epochs=10**6,
         validation_data=(task.x_validation, task.y_validation),
         validation_batch_size=512,
-        callbacks=[best, Waiting()],
+        callbacks=[best, TimingCallback()],
         verbose=0,
     )
 

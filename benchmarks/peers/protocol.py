@@ -1,19 +1,25 @@
-"""What every contestant is told and what it answers: rows and settings in, seconds an epoch out, a JSON line a turn."""
+"""How the harness and a subject's process talk: the task and its settings, requests and replies.
+
+The harness starts a subject as `python -m benchmarks.peers.X TASK.npz SETTINGS SCRATCH [OPTION]`.
+A request is one line of JSON on stdin, a reply one line on stdout.
+"""
 
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+WEIGHTS = ("W1", "b1", "W2", "b2")
+
 
 @dataclass(frozen=True)
 class Settings:
-    """What is trained, the same for all."""
+    """What is trained, the same for all subjects."""
 
     source: str  # as `mlpcli train --data` takes it
     hidden: int
@@ -23,10 +29,14 @@ class Settings:
     dropout: float = 0.5  # of hidden units
     seed: int = 0
 
+    def text(self) -> str:
+        """The settings as a subject's second argument."""
+        return json.dumps(asdict(self))
+
 
 @dataclass(frozen=True)
 class Task:
-    """Rows, scaled as mlpcli scales them, and the weights that everybody starts from."""
+    """Rows, scaled as mlpcli scales them, and the weights that every subject starts from."""
 
     settings: Settings
     x: NDArray[np.float32]  # (N,D)
@@ -36,65 +46,91 @@ class Task:
     weights: dict[str, NDArray[np.float32]]  # W1 (D,H), b1 (H), W2 (H,K), b2 (K)
 
 
+@dataclass(frozen=True)
+class Reply:
+    """The seconds of each epoch or pass, and what the kernels are; the scores are optional."""
+
+    seconds: list[float]
+    about: str
+    loss: float | None = None
+    accuracy: float | None = None
+
+
 def read_settings() -> Settings:
-    """The settings, from the second argument."""
+    """The settings in the second argument."""
     return Settings(**json.loads(sys.argv[2]))
 
 
 def read_task() -> Task:
-    """The task, from the file named by the first argument."""
+    """The task in the file that the first argument names, with the settings of the second."""
     with np.load(Path(sys.argv[1])) as file:
         arrays = dict(file)
+    return Task(
+        settings=read_settings(),
+        x=_scaled(arrays["x"], arrays),
+        y=arrays["y"],
+        x_validation=_scaled(arrays["x_validation"], arrays),
+        y_validation=arrays["y_validation"],
+        weights={name: arrays[name] for name in WEIGHTS},
+    )
 
-    def scaled(raw: NDArray[Any]) -> NDArray[np.float32]:
-        return (raw.astype(np.float32) - arrays["offset"]) * arrays["scale"]
 
-    weights = {name: arrays[name] for name in ("W1", "b1", "W2", "b2")}
-    x, x_validation = scaled(arrays["x"]), scaled(arrays["x_validation"])
-    return Task(read_settings(), x, arrays["y"], x_validation, arrays["y_validation"], weights)
+def _scaled(raw: NDArray[Any], arrays: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    return (raw.astype(np.float32) - arrays["offset"]) * arrays["scale"]
 
 
-class Turns:
-    """Trains as many epochs as it is asked for, tells how long each took, and waits for its next turn.
+class EpochTimer:
+    """Times epochs, and replies to the harness after as many as it requested.
 
-    The first epoch, with all that is compiled in it, answers no question and is reported as a warm-up.
+    The first epoch, which may compile code, is the warm-up: its reply answers no request.
     """
 
     def __init__(self, about: str) -> None:
         self.about = about
-        self.left = 1
+        self.requested = 1
         self.seconds: list[float] = []
-        self.since = time.perf_counter()
+        self.epoch_began = time.perf_counter()
 
     def epoch_done(self, loss: float | None = None, accuracy: float | None = None) -> None:
-        """Note the epoch; at the end of a turn, answer and block until the next, or exit where there is none."""
-        self.seconds.append(time.perf_counter() - self.since)
-        if len(self.seconds) == self.left:
-            say({"seconds": self.seconds, "loss": loss, "accuracy": accuracy, "about": self.about})
-            self.left, self.seconds = asked(), []
-        self.since = time.perf_counter()
+        """Record the epoch that has just ended.
+
+        After the last requested epoch, reply and wait for the next request. Raises SystemExit if
+        the harness has closed stdin.
+        """
+        self.seconds.append(time.perf_counter() - self.epoch_began)
+        if len(self.seconds) == self.requested:
+            send(Reply(self.seconds, self.about, loss, accuracy))
+            self.requested = receive_request()
+            self.seconds = []
+        self.epoch_began = time.perf_counter()
 
 
-def say(answer: dict[str, Any]) -> None:
-    """One JSON line to whoever keeps the turns."""
-    print(json.dumps(answer), flush=True)
+def send(reply: Reply) -> None:
+    """Send a reply to the harness."""
+    print(json.dumps(asdict(reply)), flush=True)
 
 
-def asked() -> int:
-    """Wait to be asked for so many epochs, or passes; exit where nobody asks any more."""
+def receive_request() -> int:
+    """Wait for the number of epochs or passes to do next; raises SystemExit if stdin is closed."""
     line = sys.stdin.readline()
     if not line:
         raise SystemExit
-    return int(json.loads(line)["go"])
+    return int(json.loads(line)["count"])
+
+
+def notify(text: str) -> None:
+    """Print a message on stderr, since replies and results go to stdout."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def blas() -> str:
-    """The matrix kernels that NumPy or SciPy loaded here, and their threads."""
+    """The matrix libraries that NumPy and SciPy loaded in this process, and their threads."""
     from threadpoolctl import threadpool_info
 
-    pools = {
-        f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}, {pool['num_threads']} threads"
-        for pool in threadpool_info()
-        if pool["user_api"] == "blas"
-    }
-    return "; ".join(sorted(pools))
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return "; ".join(sorted({_library_name(library) for library in libraries}))
+
+
+def _library_name(library: dict[str, Any]) -> str:
+    name = f"{library['internal_api']} {library['version']} {library.get('architecture', '')}"
+    return f"{name}, {library['num_threads']} threads"

@@ -1,25 +1,32 @@
-"""JAX: the probabilities by one jitted function, pieces on the device before the clock starts, one wait at the end."""
+"""JAX: probabilities by one jitted function.
+
+Chunks are on the device before the clock starts, and only the end of a pass is waited for.
+"""
 
 import jax
 import numpy as np
 
-from benchmarks.score.protocol import read_pieces, serve, weights
+from benchmarks.score.protocol import read_chunks, serve, weights
 
 
 @jax.jit
 def probabilities(params: dict[str, jax.Array], x: jax.Array) -> jax.Array:
-    """Softmax of the logits."""
-    return jax.nn.softmax(
-        jax.nn.relu(x @ params["W1"] + params["b1"]) @ params["W2"] + params["b2"]
-    )
+    """The softmax of the logits."""
+    h = jax.nn.relu(x @ params["W1"] + params["b1"])
+    z = h @ params["W2"] + params["b2"]
+    return jax.nn.softmax(z)
 
 
 def main() -> None:
-    """Score as often as asked."""
-    pieces, params = [jax.device_put(piece) for piece in read_pieces()], jax.device_put(weights())
-    serve(
-        lambda: [np.asarray(p) for p in [probabilities(params, piece) for piece in pieces]], "XLA"
-    )
+    """Score for as long as passes are requested."""
+    chunks = [jax.device_put(chunk) for chunk in read_chunks()]
+    params = jax.device_put(weights())
+
+    def score() -> list[np.ndarray]:
+        computed = [probabilities(params, chunk) for chunk in chunks]
+        return [np.asarray(p) for p in computed]
+
+    serve(score, "XLA")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""mlpcli: what `mlpcli eval` does with rows in memory, from uint8 to loss and guesses."""
+"""mlpcli: what `mlpcli eval` does with rows in memory, from uint8 to losses and predictions."""
 
 import numpy as np
 
@@ -11,20 +11,29 @@ from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.training.scoring import score_all
 
 
+def network() -> Network:
+    """The network with the weights of every subject."""
+    arrays = weights()
+    D, H = arrays["W1"].shape
+    K = len(arrays["b2"])
+    network = Network(Shape(D, H, K), "relu")
+    for name, array in arrays.items():
+        getattr(network, name)[...] = array
+    return network
+
+
 def main() -> None:
-    """Score as often as asked."""
+    """Score for as long as passes are requested."""
     x, y = read_rows()
-    values = weights()
-    D, H = values["W1"].shape
-    network = Network(Shape(D, H, len(values["b2"])), "relu")
-    for name, value in values.items():
-        getattr(network, name)[...] = value
+    rows = Rows(x, y, np.arange(len(x)))
+    D = x.shape[1]
     scaling = Scaling(np.zeros(D, np.float32), np.full(D, 1 / 255, np.float32))
-    rows, processes = Rows(x, y, np.arange(len(x))), cores()
+    scored = network()
+    n_cores = cores()
     with blas_threads(1):
         serve(
-            lambda: score_all(network, scaling, rows, processes),
-            f"{blas()}, at most {processes} processes",
+            lambda: score_all(scored, scaling, rows, n_cores),
+            f"{blas()}, at most {n_cores} threads",
         )
 
 

@@ -1,25 +1,32 @@
-"""PyTorch: the probabilities under `inference_mode`, tensors made before the clock starts."""
+"""PyTorch: probabilities under `inference_mode`, of tensors made before the clock starts."""
 
 import torch
 from torch import nn
 
-from benchmarks.score.protocol import read_pieces, serve, weights
+from benchmarks.score.protocol import read_chunks, serve, weights
+
+NAMES = {"0.weight": "W1", "0.bias": "b1", "2.weight": "W2", "2.bias": "b2"}
+
+
+def network() -> nn.Module:
+    """The network with the weights of every subject, which PyTorch keeps as (out,in)."""
+    arrays = weights()
+    D, H = arrays["W1"].shape
+    K = len(arrays["b2"])
+    model = nn.Sequential(nn.Linear(D, H), nn.ReLU(), nn.Linear(H, K), nn.Softmax(dim=1))
+    state = {name: torch.from_numpy(arrays[ours].T.copy()) for name, ours in NAMES.items()}
+    model.load_state_dict(state)
+    return model.eval()
 
 
 def main() -> None:
-    """Score as often as asked."""
-    values = {name: torch.from_numpy(value.T.copy()) for name, value in weights().items()}
-    H, D = values["W1"].shape  # PyTorch keeps weights as (out,in)
-    model = nn.Sequential(
-        nn.Linear(D, H), nn.ReLU(), nn.Linear(H, len(values["b2"])), nn.Softmax(dim=1)
-    ).eval()
-    names = {"0.weight": "W1", "0.bias": "b1", "2.weight": "W2", "2.bias": "b2"}
-    model.load_state_dict({name: values[ours] for name, ours in names.items()})
-    pieces = [torch.from_numpy(piece) for piece in read_pieces()]
+    """Score for as long as passes are requested."""
+    model = network()
+    chunks = [torch.from_numpy(chunk) for chunk in read_chunks()]
 
     @torch.inference_mode()
     def score() -> list[torch.Tensor]:
-        return [model(piece) for piece in pieces]
+        return [model(chunk) for chunk in chunks]
 
     serve(score, f"ATen, {torch.get_num_threads()} threads")
 

@@ -1,4 +1,4 @@
-"""MNIST with JAX: one jitted `lax.scan` an epoch, as its documentation advises; `jax_.py FOLDER [EPOCHS]`."""
+"""MNIST with JAX: one jitted `lax.scan` an epoch, as its documentation advises."""
 
 from functools import partial
 from typing import NamedTuple
@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.to98.shared import Settings, conclude, read_arguments, report
+from benchmarks.to98.protocol import Settings, print_accuracy, print_epoch, read_arguments
 
 Params = dict[str, jax.Array]
 
 
 class State(NamedTuple):
-    """What an epoch hands to the next."""
+    """What one epoch passes on to the next."""
 
     params: Params
     velocity: Params
@@ -21,13 +21,15 @@ class State(NamedTuple):
     key: jax.Array
 
 
-def start(settings: Settings) -> State:
+def first_state(settings: Settings) -> State:
     """Uniform weights after He and Glorot, zero biases."""
-    H, (key, first, second) = settings.hidden, jax.random.split(jax.random.key(0), 3)
+    H = settings.hidden
+    key, first, second = jax.random.split(jax.random.key(0), 3)
     W1 = jax.nn.initializers.he_uniform()(first, (784, H))
     W2 = jax.nn.initializers.glorot_uniform()(second, (H, 10))
     params = {"W1": W1, "b1": jnp.zeros(H), "W2": W2, "b2": jnp.zeros(10)}
-    return State(params, jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.int32), key)
+    velocity = jax.tree.map(jnp.zeros_like, params)
+    return State(params, velocity, jnp.zeros((), jnp.int32), key)
 
 
 def train_loss(
@@ -35,24 +37,28 @@ def train_loss(
 ) -> jax.Array:
     """The mean loss under dropout."""
     h = jax.nn.relu(x @ params["W1"] + params["b1"])
-    h = jnp.where(jax.random.bernoulli(key, 1 - dropout, h.shape), h / (1 - dropout), 0)
+    kept = jax.random.bernoulli(key, 1 - dropout, h.shape)
+    h = jnp.where(kept, h / (1 - dropout), 0)
     log_p = jax.nn.log_softmax(h @ params["W2"] + params["b2"])
-    return -jnp.mean(jnp.sum(log_p * jax.nn.one_hot(y, 10), axis=1))
+    losses = -jnp.sum(log_p * jax.nn.one_hot(y, 10), axis=1)
+    return jnp.mean(losses)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
 def epoch(
     settings: Settings, state: State, order: jax.Array, x: jax.Array, y: jax.Array
 ) -> tuple[State, jax.Array]:
-    """All minibatches, the last short one included; returns the mean loss of the others with the state."""
-    B = settings.batch_size
-    steps = settings.epochs * -(-len(x) // B)
+    """Train on all minibatches, the last short one included.
 
-    def step(state: State, places: jax.Array) -> tuple[State, jax.Array]:
+    Returns the state, and the mean loss of the whole minibatches.
+    """
+    B = settings.batch_size
+    steps = settings.steps(len(x))
+    gradient = jax.value_and_grad(train_loss)
+
+    def step(state: State, indices: jax.Array) -> tuple[State, jax.Array]:
         key, drop = jax.random.split(state.key)
-        loss, g = jax.value_and_grad(train_loss)(
-            state.params, x[places], y[places], drop, settings.dropout
-        )
+        loss, g = gradient(state.params, x[indices], y[indices], drop, settings.dropout)
         lr = settings.lr * (1 - state.step / steps)
         v = jax.tree.map(lambda v, g: 0.9 * v - lr * g, state.velocity, g)
         params = jax.tree.map(lambda p, v, g: p + 0.9 * v - lr * g, state.params, v, g)
@@ -67,8 +73,9 @@ def epoch(
 
 @jax.jit
 def accuracy(params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
-    """The share of rows given their own label."""
-    z = jax.nn.relu(x @ params["W1"] + params["b1"]) @ params["W2"] + params["b2"]
+    """The share of rows that are classified correctly."""
+    h = jax.nn.relu(x @ params["W1"] + params["b1"])
+    z = h @ params["W2"] + params["b2"]
     return jnp.mean(z.argmax(axis=1) == y)
 
 
@@ -76,11 +83,13 @@ def main() -> None:
     """Train and score."""
     settings, rows = read_arguments()
     x, y = jax.device_put((rows.x, rows.y))
-    state, stream = start(settings), np.random.default_rng(0)
+    state = first_state(settings)
+    rng = np.random.default_rng(0)
     for number in range(1, settings.epochs + 1):
-        state, loss = epoch(settings, state, stream.permutation(len(x)).astype(np.int32), x, y)
-        report(number, float(loss))
-    conclude(float(accuracy(state.params, rows.x_test, rows.y_test)))
+        order = rng.permutation(len(x)).astype(np.int32)
+        state, loss = epoch(settings, state, order, x, y)
+        print_epoch(number, float(loss))
+    print_accuracy(float(accuracy(state.params, rows.x_test, rows.y_test)))
 
 
 if __name__ == "__main__":
