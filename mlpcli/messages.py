@@ -1,10 +1,11 @@
 """Messages to a person: how they are sent, and what several of them say alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 Notify: TypeAlias = Callable[[str], object]  # is called with a sentence for the user
 SCHEMA = 1  # of every JSON document
+MAX_NAMES = 10  # that a sentence lists
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -21,3 +22,11 @@ def size_in_words(nbytes: float) -> str:
 def system_reason(error: OSError) -> str:
     """What the system says of a failure, without its number and the path."""
     return error.strerror or str(error)
+
+
+def names_in_words(names: Sequence[str]) -> str:
+    """The names for a sentence: the first ten of many."""
+    listed = ", ".join(names[:MAX_NAMES])
+    if len(names) > MAX_NAMES:
+        return f"{listed}, … ({len(names):,} in all)"
+    return listed

@@ -9,7 +9,7 @@ from mlpcli.commands.plan import load_data
 from mlpcli.config import Config
 from mlpcli.datasets.dataset import Dataset, Rows, all_rows
 from mlpcli.datasets.sources import absolute, read
-from mlpcli.datasets.table import arranged, fingerprint
+from mlpcli.datasets.table import fingerprint, match_columns
 from mlpcli.errors import DataError, ModelError
 from mlpcli.machine import blas_threads, cores
 from mlpcli.messages import SCHEMA, Notify
@@ -155,6 +155,6 @@ def _other_rows(model: Model, source: str, notify: Notify) -> ScoredRows:
             "Most of these rows are those that the model was trained on: "
             "leave out --data to score the others."
         )
-    held_out = arranged(table.held_out, model.columns, model.network.shape.D, "the model")
+    held_out = match_columns(table.held_out, model.columns, model.network.shape.D, "the model")
     rows = all_rows(held_out, model.classes, "the model")
     return ScoredRows(absolute(source), "test" if table.test else "all", rows)

@@ -11,7 +11,8 @@ import numpy as np
 from mlpcli.arrays import Floats, Labels, Raw, Shape
 from mlpcli.commands.plan import load_data
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import BatchLoader, Dataset
+from mlpcli.datasets.dataset import Dataset
+from mlpcli.datasets.loader import BatchLoader
 from mlpcli.errors import CheckError
 from mlpcli.gradcheck.cases import Coverage, coverage, small_case
 from mlpcli.gradcheck.complex_step import EQUATIONS, HOMEWORK, PHI, Case

@@ -11,9 +11,9 @@ import numpy as np
 from mlpcli import __version__
 from mlpcli.arrays import Shape
 from mlpcli.config import Config, Data
+from mlpcli.datasets.assemble import load as load_dataset
 from mlpcli.datasets.dataset import Dataset
 from mlpcli.datasets.sources import absolute, short_name
-from mlpcli.datasets.sources import load as load_dataset
 from mlpcli.errors import ConfigError
 from mlpcli.layers import with_values
 from mlpcli.machine import available_memory, blas, cores
@@ -163,7 +163,7 @@ def describe(data: Dataset) -> dict[str, Any]:
     return {
         "source": absolute(data.source),
         "sha256": data.sha256,
-        "rows": data.rows,
+        "rows": data.n_rows,
         "features": data.features,
         "classes": list(data.classes),
     }

@@ -1,54 +1,61 @@
-"""The user's cache folder: data sets that took long to fetch, as checksummed .npz files."""
+"""The user's cache folder: data sets that took long to fetch, as .npz files with a checksum."""
 
 import os
 from pathlib import Path
 
 import numpy as np
 
-from mlpcli.datasets.table import Table, fingerprint, table
+from mlpcli.datasets.table import Table, checked_table, fingerprint
 from mlpcli.errors import DataError, OutputError, UnreadableFileError
 from mlpcli.storage.reading import read_npz
 from mlpcli.storage.writing import make_folder, write_npz
 
+# What reading raises for a file that is missing, damaged or another's; RuntimeError if there is no
+# home folder, SystemError for a text of invalid code points.
+USELESS = (DataError, UnreadableFileError, KeyError, RuntimeError, SystemError)
+
 
 def folder() -> Path:
-    """MLPCLI_CACHE, else mlpcli in XDG_CACHE_HOME (if absolute, as its rules have it) or in ~/.cache."""
-    if own := os.environ.get("MLPCLI_CACHE"):
+    """MLPCLI_CACHE, else mlpcli in XDG_CACHE_HOME, else in ~/.cache.
+
+    A relative XDG_CACHE_HOME is ignored, as the XDG specification has it.
+    """
+    own = os.environ.get("MLPCLI_CACHE")
+    if own:
         return Path(own)
     xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "mlpcli"
+    if xdg.is_absolute():
+        return xdg / "mlpcli"
+    return Path.home() / ".cache" / "mlpcli"
 
 
-def load(name: str, where: str) -> Table | None:
-    """The cached table of that name, or None where there is none that is whole."""
+def load(name: str, origin: str) -> Table | None:
+    """The table that is cached under that name, or None if there is none or it is damaged."""
     try:
         arrays = read_npz(folder() / f"{name}.npz")
-        rows = table(where, arrays["x"], arrays["labels"])
-        return rows if str(arrays["seal"]) == _seal(name, rows) else None
-    except (
-        DataError,
-        UnreadableFileError,
-        KeyError,
-        RuntimeError,
-        SystemError,
-    ):  # the last of a text whose code points are none
-        return None  # not there, or damaged: it will be fetched again and replaced
+        table = checked_table(origin, arrays["x"], arrays["labels"])
+        checksum = str(arrays["seal"])
+    except USELESS:
+        return None
+    if checksum != _checksum(name, table):
+        return None
+    return table
 
 
-def store(name: str, rows: Table) -> str:
-    """Keep the table under that name; returns '' or a sentence that says why it could not be kept."""
-    x = rows.x.reshape(-1, *rows.image) if rows.image else rows.x
+def store(name: str, table: Table) -> str:
+    """Keep the table under that name; returns "" or a message that says why it is not kept."""
+    x = table.x
+    if table.image:
+        x = x.reshape(-1, *table.image)
+    seal = np.array(_checksum(name, table))
     try:
         make_folder(folder())
-        write_npz(
-            folder() / f"{name}.npz",
-            {"x": x, "labels": rows.labels, "seal": np.array(_seal(name, rows))},
-        )
-    except (OutputError, RuntimeError) as error:  # or there is no home to keep it in
+        write_npz(folder() / f"{name}.npz", {"x": x, "labels": table.labels, "seal": seal})
+    except (OutputError, RuntimeError) as error:  # RuntimeError if there is no home folder
         return f"The data set is not kept for the next time: {error}"
     return ""
 
 
-def _seal(name: str, rows: Table) -> str:
-    """What a damaged file, or another set's, cannot hold."""
-    return f"{name} {fingerprint(rows)}"
+def _checksum(name: str, table: Table) -> str:
+    """A text that no damaged file, and no other data set's file, holds."""
+    return f"{name} {fingerprint(table)}"

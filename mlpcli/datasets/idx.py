@@ -11,7 +11,7 @@ from typing import IO, NamedTuple, TypeAlias
 import numpy as np
 
 from mlpcli.arrays import Raw
-from mlpcli.datasets.table import Table, table, with_test
+from mlpcli.datasets.table import Table, checked_table, with_test
 from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.messages import size_in_words
 from mlpcli.storage.reading import MAX_DEFLATE, check_memory, open_regular, read_exactly
@@ -54,7 +54,7 @@ def _read_subset(folder: Path, subset: str) -> Table | None:
             f"{folder}: has {images.name}, but not the labels "
             f"{subset}-labels-idx1-ubyte that go with it."
         )
-    return table(str(images), read_idx(images), read_idx(labels))
+    return checked_table(str(images), read_idx(images), read_idx(labels))
 
 
 def _find(folder: Path, subset: str, kind: str, ndim: int) -> Path | None:
@@ -68,7 +68,7 @@ def _find(folder: Path, subset: str, kind: str, ndim: int) -> Path | None:
 
 
 def read_idx(path: Path) -> Raw:
-    """The array of one IDX file, plain or gzipped; raises UnreadableFileError if it is not whole."""
+    """The array of one IDX file, plain or gzipped; raises UnreadableFileError if not whole."""
     with open_regular(path) as file:
         length = os.fstat(file.fileno()).st_size
         if path.suffix != ".gz":

@@ -1,4 +1,4 @@
-"""Data sets by name: digits, which scikit-learn carries, and MNIST and others from OpenML; all cached."""
+"""Data sets by name: digits from scikit-learn, MNIST and others from OpenML; all are cached."""
 
 import re
 import tempfile
@@ -10,97 +10,120 @@ from typing import Any
 import numpy as np
 
 from mlpcli.datasets import cache
-from mlpcli.datasets.table import Table, compact, table, with_test
+from mlpcli.datasets.table import Table, as_uint8_if_lossless, checked_table, with_test
 from mlpcli.errors import DataError
 from mlpcli.messages import Notify
 
-MNIST_TEST = 10_000  # the last rows of mnist_784, the test set that everyone has
+MNIST_TEST = 10_000  # the last rows of mnist_784 are the test set that everyone uses
 INSTEAD = "Without a network, name local files: a folder of IDX files, an .npz or a .csv."
+MAX_REASON = 200  # characters of what another library says
 
 
 def digits(notify: Notify) -> Table:
-    """The 1,797 images of 8 × 8 pixels that scikit-learn carries."""
+    """The 1,797 images of 8 × 8 pixels that scikit-learn includes."""
     return _cached("digits", "digits", notify, _load_digits)
 
 
 def mnist(notify: Notify) -> Table:
-    """MNIST from OpenML (mnist_784, version 1): 60,000 rows, and the last 10,000 as its own test rows."""
-    rows = openml("mnist_784@1", notify)
-    if len(rows.x) <= MNIST_TEST:
+    """MNIST from OpenML (mnist_784, version 1): 60,000 rows, and 10,000 test rows of its own.
+
+    Raises DataError if it cannot be fetched, or is not whole.
+    """
+    table = openml("mnist_784@1", notify)
+    if table.n_rows <= MNIST_TEST:
         raise DataError(
-            f"mnist: {len(rows.x):,} rows came, not 70,000. Delete {cache.folder()} and try again."
+            f"mnist: {table.n_rows:,} rows came, not 70,000. Delete {cache.folder()} and try again."
         )
-    rest, last = slice(None, -MNIST_TEST), slice(-MNIST_TEST, None)
-    return with_test(_part(rows, "mnist", rest), _part(rows, "mnist (its last 10,000 rows)", last))
+    train = _rows(table, "mnist", slice(None, -MNIST_TEST))
+    test = _rows(table, "mnist (its last 10,000 rows)", slice(-MNIST_TEST, None))
+    return with_test(train, test)
 
 
 def openml(spec: str, notify: Notify) -> Table:
-    """NAME or NAME@VERSION from OpenML, every feature numeric."""
-    where = f"openml:{spec}"
+    """A data set from OpenML by NAME or NAME@VERSION; every feature must be numeric.
+
+    Raises DataError if it cannot be fetched, or cannot be learnt from.
+    """
+    origin = f"openml:{spec}"
     match = re.fullmatch(r"([\w.,()+-]+)(?:@([0-9]{1,9}))?", spec)
     if not match:
         raise DataError(
-            f"{where}: is not a name. Write openml:NAME or openml:NAME@VERSION, as on openml.org."
+            f"{origin}: is not a name. Write openml:NAME or openml:NAME@VERSION, as on openml.org."
         )
-    name, version = match[1].lower(), int(match[2]) if match[2] else "active"
-    return _cached(
-        f"openml-{name}@{version}", where, notify, lambda: _fetch(where, name, version, notify)
-    )
+    name = match[1].lower()
+    version: int | str = "active"
+    if match[2]:
+        version = int(match[2])
+
+    def fetch() -> Table:
+        return _fetch(origin, name, version, notify)
+
+    return _cached(f"openml-{name}@{version}", origin, notify, fetch)
 
 
-def _cached(key: str, where: str, notify: Notify, make: Callable[[], Table]) -> Table:
-    rows = cache.load(key, where)
-    if rows is None:
-        rows = make()
-        if problem := cache.store(key, rows):
-            notify(problem)
-    return rows
+def _cached(key: str, origin: str, notify: Notify, make: Callable[[], Table]) -> Table:
+    """The table from the cache, or else made, and kept for the next time."""
+    table = cache.load(key, origin)
+    if table is not None:
+        return table
+    table = make()
+    problem = cache.store(key, table)
+    if problem:
+        notify(problem)
+    return table
 
 
-def _part(rows: Table, where: str, places: slice) -> Table:
-    return replace(rows, where=where, x=rows.x[places], labels=rows.labels[places])
+def _rows(table: Table, origin: str, indices: slice) -> Table:
+    return replace(table, origin=origin, x=table.x[indices], labels=table.labels[indices])
 
 
 def _load_digits() -> Table:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return table("digits", bunch.images.astype(np.uint8), bunch.target)
+    return checked_table("digits", bunch.images.astype(np.uint8), bunch.target)
 
 
-def _fetch(where: str, name: str, version: int | str, notify: Notify) -> Table:
-    """Fetch and parse with scikit-learn, in a folder that is gone afterwards: only the table is kept."""
+def _fetch(origin: str, name: str, version: int | str, notify: Notify) -> Table:
+    """Fetch and parse with scikit-learn, in a temporary folder: only the table is kept."""
     from sklearn.datasets import fetch_openml
 
     notify(
-        f"Fetching {name} from OpenML. Parsing a large set takes minutes; it is kept for the next time."
+        f"Fetching {name} from OpenML. Parsing a large set takes minutes; "
+        "it is kept for the next time."
     )
     try:
         with tempfile.TemporaryDirectory() as home, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # retries, and remarks on the set's status
+            warnings.simplefilter("ignore")  # about retries and the set's status
             bunch = fetch_openml(
                 name, version=version, as_frame=False, parser="liac-arff", data_home=home
             )
-    except Exception as error:  # whatever a server's answer makes of its parsers
+    except Exception as error:  # a server's answer may make its parsers fail in any way
         raise DataError(
-            f"{where}: could not be fetched from openml.org ({_said(error)}). {INSTEAD}"
+            f"{origin}: could not be fetched from openml.org ({_reason(error)}). {INSTEAD}"
         ) from error
-    return _from_bunch(where, bunch)
+    return _from_bunch(origin, bunch)
 
 
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+def _reason(error: Exception) -> str:
+    """What another library's error says, in one line of bounded length."""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words[:MAX_REASON]}"
 
 
-def _from_bunch(where: str, bunch: Any) -> Table:
-    nominal = [name for name in bunch.feature_names if name in (bunch.categories or {})]
-    if nominal:
-        raise DataError(
-            f"{where}: the feature {nominal[0]!r} is not numeric; only numbers can be learnt from."
-        )
-    if bunch.target is None:
-        raise DataError(f"{where}: has no label column of its own, so there is nothing to learn.")
+def _from_bunch(origin: str, bunch: Any) -> Table:
+    """The table of what fetch_openml returned; raises DataError if it cannot be learnt from."""
+    nominal = bunch.categories or {}
+    for name in bunch.feature_names:
+        if name in nominal:
+            raise DataError(
+                f"{origin}: the feature {name!r} is not numeric; only numbers can be learnt from."
+            )
+    labels = bunch.target
+    if labels is None:
+        raise DataError(f"{origin}: has no label column of its own, so there is nothing to learn.")
     if not isinstance(bunch.data, np.ndarray):
-        raise DataError(f"{where}: is sparse; only dense data can be learnt from.")
-    labels = bunch.target.astype(np.str_) if bunch.target.dtype == object else bunch.target
-    return table(where, compact(bunch.data), labels)
+        raise DataError(f"{origin}: is sparse; only dense data can be learnt from.")
+    if labels.dtype == object:
+        labels = labels.astype(np.str_)
+    return checked_table(origin, as_uint8_if_lossless(bunch.data), labels)

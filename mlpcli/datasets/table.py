@@ -1,208 +1,223 @@
-"""A table of rows as a loader reads it, and what every loader's rows must be before they are used."""
+"""A table: features and labels as a loader reads them, checked before anything uses them."""
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.arrays import SWEEP, Labels, Raw, chunks
+from mlpcli.arrays import SWEEP, Raw, chunks
 from mlpcli.errors import DataError
 
-SMALLEST_IMAGE = (
-    16  # pixels a side: below this a square number of features is taken for a coincidence
-)
-LARGEST = np.finfo(np.float32).max
-LARGEST_LABEL = np.float64(2**53)  # below it a float64 is exact
+MIN_SIDE = 16  # pixels: a smaller square number of features is square by chance
+MAX_FEATURE = np.finfo(np.float32).max
+MAX_LABEL = np.float64(2**53)  # below it, float64 holds every whole number exactly
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows: features x (N,D) in the type they were read in, labels (N) as integers or strings."""
 
-    where: str  # the file or data set, for messages
+    origin: str  # the file or data set, for messages
     x: Raw
     labels: NDArray[Any]
-    image: tuple[int, int] | None = None  # height and width, when a row is a picture
-    test: "Table | None" = None  # the source's own test rows
-    columns: tuple[str, ...] = ()  # the features' names, where the source has them
+    image: tuple[int, int] | None = None  # height and width, if a row is an image
+    test: "Table | None" = None  # the source's own test rows, if it has any
+    columns: tuple[str, ...] = ()  # the features' names, if the source has them
+
+    @property
+    def n_rows(self) -> int:
+        """N, without the test rows."""
+        return len(self.x)
+
+    @property
+    def n_features(self) -> int:
+        """D."""
+        return int(self.x.shape[1])
 
     @property
     def held_out(self) -> "Table":
-        """The source's own test rows, or all rows where it has no such part."""
+        """The source's own test rows, or all rows if it has none."""
         return self.test or self
 
 
-def table(where: str, x: Raw, labels: NDArray[Any]) -> Table:
-    """A checked table; raises DataError naming the place of the first bad value.
+def checked_table(origin: str, x: Raw, labels: NDArray[Any]) -> Table:
+    """The table of features (N,D), or images (N,height,width), and labels (N) or (N,1).
 
-    x may be (N,D), or (N,height,width) for images; labels may be (N) or (N,1).
+    Raises DataError if these are not rows of finite numbers with one label each.
     """
-    _check_features(where, x)
-    image = (x.shape[1], x.shape[2]) if x.ndim == 3 else None
+    _check_features(origin, x)
+    image = None
+    if x.ndim == 3:
+        image = (x.shape[1], x.shape[2])
     x = x.reshape(len(x), -1)
     if x.dtype.kind == "f":
-        _check_finite(where, x)
-    labels = _checked_labels(where, labels)
+        _check_finite(origin, x)
+    labels = _checked_labels(origin, labels)
     if len(labels) != len(x):
         raise DataError(
-            f"{where}: has {len(x):,} rows of features and {len(labels):,} labels; each row needs one."
+            f"{origin}: has {len(x):,} rows of features and {len(labels):,} labels; "
+            "each row needs one."
         )
-    dtype = np.dtype(np.float64) if x.dtype.itemsize > 8 else x.dtype.newbyteorder("=")
-    return Table(where, np.ascontiguousarray(x, dtype), labels, image or _square(x))
+    x = np.ascontiguousarray(x, _native(x.dtype))
+    return Table(origin, x, labels, image or _guessed_image(x))
 
 
-def compact(x: Raw) -> Raw:
-    """The same values as uint8 where nothing is lost by it, else unchanged."""
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in this machine's byte order, and no wider than float64."""
+    if dtype.itemsize > 8:
+        return np.dtype(np.float64)
+    return dtype.newbyteorder("=")
+
+
+def _guessed_image(x: Raw) -> tuple[int, int] | None:
+    """The sides of a square image, if rows are so many bytes that they probably are one."""
+    D = x.shape[1]
+    side = math.isqrt(D)
+    if x.dtype == np.uint8 and side * side == D and side >= MIN_SIDE:
+        return side, side
+    return None
+
+
+def as_uint8_if_lossless(x: Raw) -> Raw:
+    """The same values as uint8 if all are whole numbers from 0 to 255, else x itself."""
     for piece in chunks(len(x), SWEEP):
-        rows = x[piece]
-        if not (np.all(rows >= 0) and np.all(rows <= 255) and np.all(rows == np.floor(rows))):
+        block = x[piece]
+        in_range = np.all(block >= 0) and np.all(block <= 255)
+        if not (in_range and np.all(block == np.floor(block))):
             return x
     return x.astype(np.uint8)
 
 
-def encode(rows: Table, classes: tuple[str, ...], told: str) -> Labels:
-    """Each label's place in classes; raises DataError for a label that `told` never saw."""
-    found, inverse = np.unique(rows.labels, return_inverse=True)
-    place = {name: k for k, name in enumerate(classes)}
-    unknown = [str(name) for name in found if str(name) not in place]
-    if unknown:
-        raise DataError(
-            f"{rows.where}: has the label {unknown[0]!r}, which {told} never saw. "
-            f"The known classes are {shortened(classes)}."
-        )
-    return np.array([place[str(name)] for name in found], np.intp)[inverse.reshape(-1)]
-
-
-def classes_of(rows: Table) -> tuple[str, ...]:
-    """The names of the classes, in numerical order for numbers, else in alphabetical order."""
-    names = [str(name) for name in np.unique(rows.labels)]
-    if len(names) < 2:
-        raise DataError(
-            f"{rows.where}: has one class only ({names[0]!r}); a classifier needs at least two."
-        )
-    try:
-        return tuple(sorted(names, key=int))
-    except ValueError:
-        return tuple(names)
-
-
-def shortened(names: tuple[str, ...], most: int = 10) -> str:
-    """The names for a sentence, the first ten of many."""
-    return ", ".join(names[:most]) + (f", … ({len(names):,} in all)" if len(names) > most else "")
-
-
-def fingerprint(*tables: Table | None) -> str:
-    """SHA-256 of all that is learnt from or scored on: features, labels and test rows of the tables."""
+def fingerprint(*tables: Table) -> str:
+    """The SHA-256 of all features and labels of the tables, their own test rows included."""
     digest = hashlib.sha256()
-    for role, part in (
-        each for rows in tables if rows for each in (("rows", rows), ("test", rows.test))
-    ):
-        if part:
-            labels = np.char.encode(part.labels.astype(np.str_), "utf-8")
-            for array in (part.x, labels):
-                digest.update(f"{role} {array.dtype.str} {array.shape}".encode())
-                digest.update(array.reshape(-1).view(np.uint8).data)
+    for table in tables:
+        for content in _contents("rows", table):
+            digest.update(content)
+        if table.test is not None:
+            for content in _contents("test", table.test):
+                digest.update(content)
     return digest.hexdigest()
 
 
-def arranged(rows: Table, columns: tuple[str, ...], width: int, other: str) -> Table:
-    """The rows with their features in the order of those columns, where both have names for them.
+def _contents(role: str, table: Table) -> Iterator[bytes | memoryview]:
+    """What is hashed of a table: the type, the shape and the bytes of its features and labels."""
+    labels = np.char.encode(table.labels.astype(np.str_), "utf-8")
+    for array in (table.x, labels):
+        yield f"{role} {array.dtype.str} {array.shape}".encode()
+        yield array.reshape(-1).view(np.uint8).data
 
-    Raises DataError when `other`, that they are to go with, has other features.
+
+def match_columns(table: Table, columns: tuple[str, ...], n_features: int, reference: str) -> Table:
+    """The table with its features in the order of `columns`, if both have names for them.
+
+    Raises DataError if the table lacks features that `reference` has, whose columns these are.
     """
-    if rows.x.shape[1] != width:
+    if table.n_features != n_features:
         raise DataError(
-            f"{rows.where}: has {rows.x.shape[1]:,} features, and {other} has {width:,}; both must have the same."
+            f"{table.origin}: has {table.n_features:,} features, and {reference} has "
+            f"{n_features:,}; both must have the same."
         )
-    if not columns or not rows.columns or columns == rows.columns:
-        return rows
-    missing = [name for name in columns if name not in rows.columns]
+    if not columns or not table.columns or columns == table.columns:
+        return table
+    missing = [name for name in columns if name not in table.columns]
     if missing:
-        raise DataError(f"{rows.where}: has no column {missing[0]!r}, which {other} has.")
-    order = [rows.columns.index(name) for name in columns]
-    return replace(rows, x=np.ascontiguousarray(rows.x[:, order]), columns=columns)
+        raise DataError(f"{table.origin}: has no column {missing[0]!r}, which {reference} has.")
+    order = [table.columns.index(name) for name in columns]
+    x = np.ascontiguousarray(table.x[:, order])
+    return replace(table, x=x, columns=columns)
 
 
-def alike(rows: Table, other: Table) -> Table:
-    """The rows arranged as the other table's are."""
-    return arranged(rows, other.columns, other.x.shape[1], other.where)
+def match_table(table: Table, reference: Table) -> Table:
+    """The table with its features in the order of another table's; see match_columns."""
+    return match_columns(table, reference.columns, reference.n_features, reference.origin)
 
 
-def with_test(rows: Table, test: Table) -> Table:
-    """The rows with these as their own test rows; raises DataError when their features differ."""
-    return replace(rows, test=alike(test, rows))
+def with_test(table: Table, test: Table) -> Table:
+    """The table with these as its own test rows; raises DataError if their features differ."""
+    return replace(table, test=match_table(test, table))
 
 
-def _check_features(where: str, x: Raw) -> None:
+def _check_features(origin: str, x: Raw) -> None:
     if x.ndim not in (2, 3):
         raise DataError(
-            f"{where}: features have {x.ndim} dimensions; they must be rows × features, or rows × height × width."
+            f"{origin}: features have {x.ndim} dimensions; "
+            "they must be rows × features, or rows × height × width."
         )
     if 0 in x.shape:
-        width = math.prod(x.shape[1:])
+        n_features = math.prod(x.shape[1:])
         raise DataError(
-            f"{where}: has {len(x):,} rows and {width:,} features; both must be at least 1."
+            f"{origin}: has {len(x):,} rows and {n_features:,} features; both must be at least 1."
         )
     if x.dtype.kind not in "buif":
-        raise DataError(f"{where}: features are of type {x.dtype}; they must be real numbers.")
+        raise DataError(f"{origin}: features are of type {x.dtype}; they must be real numbers.")
 
 
-def _check_finite(where: str, x: Raw) -> None:
-    count, first = 0, None
+def _check_finite(origin: str, x: Raw) -> None:
+    """Count the values that are not finite in float32, and name the first."""
+    n_bad = 0
+    first = None
     for piece in chunks(len(x), SWEEP):
-        bad = ~(np.abs(x[piece]) <= LARGEST)
+        bad = ~(np.abs(x[piece]) <= MAX_FEATURE)
         if first is None and bad.any():
             row, column = map(int, np.argwhere(bad)[0])
             first = (piece.start + row, column)
-        count += int(np.count_nonzero(bad))
-    if first:
-        raise DataError(
-            f"{where}: {count:,} feature values are missing, infinite or too large; the first is "
-            f"{x[first]} in row {first[0]:,}, column {first[1]:,} (counted from 0). Fill in or remove such rows."
-        )
+        n_bad += int(np.count_nonzero(bad))
+    if first is None:
+        return
+    row, column = first
+    raise DataError(
+        f"{origin}: {n_bad:,} feature values are missing, infinite or too large; "
+        f"the first is {x[first]} in row {row:,}, column {column:,} (counted from 0). "
+        "Fill in or remove such rows."
+    )
 
 
-def _checked_labels(where: str, labels: NDArray[Any]) -> NDArray[Any]:
+def _checked_labels(origin: str, labels: NDArray[Any]) -> NDArray[Any]:
+    """The labels (N) as int64, uint64 or strings."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise DataError(
-            f"{where}: labels have {labels.ndim} dimensions; there must be one label a row."
+            f"{origin}: labels have {labels.ndim} dimensions; there must be one label a row."
         )
-    if labels.dtype.kind in "SU":
-        return _texts(where, labels)
-    if labels.dtype.kind in "bui":
-        return labels.astype(np.uint64 if labels.dtype.str[1:] == "u8" else np.int64)
-    if labels.dtype.kind != "f":
-        raise DataError(
-            f"{where}: labels are of type {labels.dtype}; they must be integers or strings."
-        )
-    whole = np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) < LARGEST_LABEL)
+    match labels.dtype.kind:
+        case "S" | "U":
+            return _texts(origin, labels)
+        case "u" if labels.dtype.itemsize == 8:
+            return labels.astype(np.uint64)
+        case "b" | "u" | "i":
+            return labels.astype(np.int64)
+        case "f":
+            return _whole_numbers(origin, labels)
+    raise DataError(
+        f"{origin}: labels are of type {labels.dtype}; they must be integers or strings."
+    )
+
+
+def _whole_numbers(origin: str, labels: NDArray[Any]) -> NDArray[np.int64]:
+    whole = np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) < MAX_LABEL)
     if not whole.all():
         row = int(np.argmin(whole))
         raise DataError(
-            f"{where}: the label in row {row:,} (counted from 0) is {labels[row]}; "
-            "labels must be whole numbers or strings (this tool classifies, it does not fit curves)."
+            f"{origin}: the label in row {row:,} (counted from 0) is {labels[row]}; "
+            "labels must be whole numbers or strings "
+            "(this tool classifies, it does not fit curves)."
         )
     return labels.astype(np.int64)
 
 
-def _texts(where: str, labels: NDArray[Any]) -> NDArray[np.str_]:
+def _texts(origin: str, labels: NDArray[Any]) -> NDArray[np.str_]:
     try:
         if labels.dtype.kind == "S":
             return np.char.decode(labels, "utf-8")
-        np.char.encode(labels, "utf-8")
+        np.char.encode(labels, "utf-8")  # fails for text that cannot be written as UTF-8
     except (UnicodeError, SystemError) as error:
         raise DataError(
-            f"{where}: a label is not Unicode text. Save labels as UTF-8 or as whole numbers."
+            f"{origin}: a label is not Unicode text. Save labels as UTF-8 or as whole numbers."
         ) from error
     return labels.astype(labels.dtype.newbyteorder("="))
-
-
-def _square(x: Raw) -> tuple[int, int] | None:
-    side = int(np.sqrt(x.shape[1]))
-    is_image = x.dtype == np.uint8 and side * side == x.shape[1] and side >= SMALLEST_IMAGE
-    return (side, side) if is_image else None

@@ -11,7 +11,8 @@ from numpy.typing import DTypeLike
 
 from mlpcli.arrays import ALL, Floats, Shape
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import BatchLoader, Dataset
+from mlpcli.datasets.dataset import Dataset
+from mlpcli.datasets.loader import BatchLoader
 from mlpcli.model.buffers import gradient, workspace
 from mlpcli.model.dropout import Masks, draw_nothing_dropped
 from mlpcli.model.metrics import Scores

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mlpcli.datasets.dataset import BatchLoader, Rows
+from mlpcli.datasets.dataset import Rows
+from mlpcli.datasets.loader import BatchLoader
 from mlpcli.model.buffers import workspace
 from mlpcli.model.metrics import ByRow, Scores, score
 from mlpcli.model.network import AllReduce, Network, no_reduce
@@ -49,7 +50,7 @@ def score_all(network: Network, scaling: Scaling, rows: Rows, n_cores: int) -> S
     pieces = _pieces(len(rows), thread_count(network, len(rows), n_cores))
 
     def work(piece: slice) -> None:
-        Scorer(network, scaling, rows.part(piece)).score_into(by_row.view(piece))
+        Scorer(network, scaling, rows.subset(piece)).score_into(by_row.view(piece))
 
     with ThreadPoolExecutor(len(pieces)) as pool:
         list(pool.map(work, pieces))

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from mlpcli import config
 from mlpcli.commands import settings
 from mlpcli.datasets import cache
-from mlpcli.datasets.table import table
+from mlpcli.datasets.table import checked_table
 from tests.support.command import Run, run_command
 
 ROOT = Path(__file__).parents[2]
@@ -40,8 +40,8 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Pa
     ]
     (folder / "iris.csv").write_text("\n".join(["a,b,c,d,species", *lines]), encoding="utf-8")
     digits = stream.integers(0, 256, (10_200, 784)).astype(np.uint8)
-    cache.store("openml-mnist_784@1", table("mnist", digits, np.arange(10_200) % 10))
-    cache.store("openml-wine@1", table("wine", wine.data, wine.target))
+    cache.store("openml-mnist_784@1", checked_table("mnist", digits, np.arange(10_200) % 10))
+    cache.store("openml-wine@1", checked_table("wine", wine.data, wine.target))
     yield folder
     (cache_folder / "openml-mnist_784@1.npz").unlink()
     (cache_folder / "openml-wine@1.npz").unlink()

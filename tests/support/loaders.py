@@ -15,7 +15,7 @@ from mlpcli.commands import settings
 from mlpcli.config import Config
 from mlpcli.datasets import cache, csvfile, idx
 from mlpcli.datasets import npz as npzfile
-from mlpcli.datasets.table import fingerprint, table
+from mlpcli.datasets.table import checked_table, fingerprint
 from mlpcli.model.network import Network
 from mlpcli.model.state import Best, Streams
 from mlpcli.preprocessing.scaling import Scaling
@@ -37,7 +37,7 @@ IMAGES = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4)
 LABELS = np.array([2, 0, 1], np.uint8)
 X = np.arange(12.0).reshape(4, 3)
 Y = np.array([0, 1, 0, 1])
-CACHED = table("data", X, np.array(["a", "b", "a", "é"]))
+CACHED = checked_table("data", X, np.array(["a", "b", "a", "é"]))
 CSV = [
     b"1,2,a\n3,4,b\n5,6.5,a\n",
     b"one;two;label\n1;2;x\n-3e5;4;y\n",

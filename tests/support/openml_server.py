@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 
@@ -21,6 +21,7 @@ QUESTIONS = {
     "qualities": r"/api/v1/json/data/qualities/(\d+)",
     "download": r"/data/v1/download/(\d+)/.+\.arff",
 }
+Columns: TypeAlias = dict[str, str | list[str]]  # by name: an ARFF type, or nominal values
 TYPES = {"STRING": "string"}  # what OpenML calls an ARFF type; all others are "numeric"
 NO_RESULTS = {"error": {"code": "372", "message": "No results", "additional_information": ""}}
 
@@ -30,7 +31,7 @@ class OpenmlSet:
     """One data set: columns by name, each an ARFF type or a list of nominal values; None is a missing cell."""
 
     name: str
-    columns: dict[str, str | list[str]]
+    columns: Columns
     rows: Sequence[Sequence[object]]
     target: str | None = None
     version: int = 1

@@ -1,8 +1,8 @@
-"""Messages: numbers of bytes, and what the system says of a failure."""
+"""Messages: numbers of bytes, lists of names, and what the system says of a failure."""
 
 import pytest
 
-from mlpcli.messages import size_in_words, system_reason
+from mlpcli.messages import names_in_words, size_in_words, system_reason
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,8 @@ def test_a_system_error_without_words_of_its_own_is_still_told() -> None:
         system_reason(OSError(28, "No space left on device", "/some/path"))
         == "No space left on device"
     )
+
+
+def test_of_many_names_a_sentence_lists_the_first_ten() -> None:
+    assert names_in_words(tuple("abcdefghij")) == "a, b, c, d, e, f, g, h, i, j"
+    assert names_in_words(tuple("abcdefghijk")) == "a, b, c, d, e, f, g, h, i, j, … (11 in all)"

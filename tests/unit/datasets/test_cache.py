@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.datasets import cache
-from mlpcli.datasets.table import fingerprint, table
+from mlpcli.datasets.table import Table, checked_table, fingerprint
 from mlpcli.storage.writing import write_npz
 from tests.support.formats import damaged, many, npy, npz, put
 
-ROWS = table("data", np.arange(6.0).reshape(3, 2), np.array(["a", "b", "a"]))
-IMAGES = table("data", np.arange(2 * 8 * 12, dtype=np.uint8).reshape(2, 8, 12), np.array([3, -1]))
+TABLE = checked_table("data", np.arange(6.0).reshape(3, 2), np.array(["a", "b", "a"]))
+IMAGES = checked_table(
+    "data", np.arange(2 * 8 * 12, dtype=np.uint8).reshape(2, 8, 12), np.array([3, -1])
+)
 
 
 @pytest.fixture(autouse=True)
@@ -38,11 +40,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_folder_follows_the_environment(
     own: str | None, xdg: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {
-        "MLPCLI_CACHE": own,
-        "XDG_CACHE_HOME": xdg,
-        "HOME": "/home/someone",
-    }.items():
+    variables = {"MLPCLI_CACHE": own, "XDG_CACHE_HOME": xdg, "HOME": "/home/someone"}
+    for name, value in variables.items():
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:
@@ -50,15 +49,15 @@ def test_the_folder_follows_the_environment(
     assert cache.folder() == Path(expected)
 
 
-@pytest.mark.parametrize("rows", [ROWS, IMAGES])
-def test_what_was_kept_comes_back(rows: Any) -> None:
+@pytest.mark.parametrize("table", [TABLE, IMAGES])
+def test_what_was_kept_comes_back(table: Table) -> None:
     assert cache.load("name", "data") is None
-    assert cache.store("name", rows) == ""
+    assert cache.store("name", table) == ""
     again = cache.load("name", "elsewhere")
     assert again is not None
-    np.testing.assert_array_equal(again.x, rows.x, strict=True)
-    np.testing.assert_array_equal(again.labels, rows.labels, strict=True)
-    assert (again.where, again.image) == ("elsewhere", rows.image)
+    np.testing.assert_array_equal(again.x, table.x, strict=True)
+    np.testing.assert_array_equal(again.labels, table.labels, strict=True)
+    assert (again.origin, again.image) == ("elsewhere", table.image)
 
 
 def test_the_same_table_gives_the_same_file_and_no_other(folder: Path) -> None:
@@ -68,8 +67,8 @@ def test_the_same_table_gives_the_same_file_and_no_other(folder: Path) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"name.npz": first}
 
 
-SEAL = f"name {fingerprint(ROWS)}"
-KEPT = {"x.npy": npy(ROWS.x), "labels.npy": npy(ROWS.labels), "seal.npy": npy(SEAL)}
+SEAL = f"name {fingerprint(TABLE)}"
+KEPT = {"x.npy": npy(TABLE.x), "labels.npy": npy(TABLE.labels), "seal.npy": npy(SEAL)}
 
 
 @many
@@ -77,8 +76,8 @@ KEPT = {"x.npy": npy(ROWS.x), "labels.npy": npy(ROWS.labels), "seal.npy": npy(SE
 def test_a_damaged_file_is_the_same_table_or_none(content: bytes) -> None:
     cache.folder().mkdir(parents=True, exist_ok=True)
     put(cache.folder() / "name.npz", content)
-    rows = cache.load("name", "data")
-    assert rows is None or fingerprint(rows) == fingerprint(ROWS)
+    table = cache.load("name", "data")
+    assert table is None or fingerprint(table) == fingerprint(TABLE)
 
 
 @many
@@ -90,22 +89,22 @@ def test_a_damaged_array_in_a_whole_file_is_the_same_table_or_none(
 ) -> None:
     cache.folder().mkdir(parents=True, exist_ok=True)
     put(cache.folder() / "name.npz", npz(KEPT | dict([member])))
-    rows = cache.load("name", "data")
-    assert rows is None or fingerprint(rows) == fingerprint(ROWS)
+    table = cache.load("name", "data")
+    assert table is None or fingerprint(table) == fingerprint(TABLE)
 
 
 @pytest.mark.parametrize(
     "arrays",
     [
         {},
-        {"x": ROWS.x, "labels": ROWS.labels},
-        {"x": ROWS.x, "labels": ROWS.labels, "seal": "0" * 64},
-        {"x": ROWS.x, "labels": ROWS.labels, "seal": [SEAL] * 2},
-        {"x": ROWS.x, "labels": ROWS.labels, "seal": f"another {fingerprint(ROWS)}"},
-        {"x": ROWS.x + 1, "labels": ROWS.labels, "seal": SEAL},
-        {"x": ROWS.x, "labels": np.roll(ROWS.labels, 1), "seal": SEAL},
-        {"x": ROWS.x[:2], "labels": ROWS.labels, "seal": SEAL},
-        {"x": ROWS.x * 1j, "labels": ROWS.labels, "seal": SEAL},
+        {"x": TABLE.x, "labels": TABLE.labels},
+        {"x": TABLE.x, "labels": TABLE.labels, "seal": "0" * 64},
+        {"x": TABLE.x, "labels": TABLE.labels, "seal": [SEAL] * 2},
+        {"x": TABLE.x, "labels": TABLE.labels, "seal": f"another {fingerprint(TABLE)}"},
+        {"x": TABLE.x + 1, "labels": TABLE.labels, "seal": SEAL},
+        {"x": TABLE.x, "labels": np.roll(TABLE.labels, 1), "seal": SEAL},
+        {"x": TABLE.x[:2], "labels": TABLE.labels, "seal": SEAL},
+        {"x": TABLE.x * 1j, "labels": TABLE.labels, "seal": SEAL},
     ],
 )
 def test_a_whole_file_with_other_contents_is_not_believed(
@@ -114,7 +113,7 @@ def test_a_whole_file_with_other_contents_is_not_believed(
     folder.mkdir(parents=True)
     write_npz(folder / "name.npz", arrays)
     assert cache.load("name", "data") is None
-    cache.store("name", ROWS)
+    cache.store("name", TABLE)
     assert cache.load("name", "data") is not None
 
 
@@ -125,7 +124,7 @@ def test_a_cache_that_cannot_be_written_is_said_and_does_no_harm(
     place = folder.parent if obstacle else folder
     place.parent.mkdir(exist_ok=True)
     place.write_text("a file, and no folder")
-    said = cache.store("name", ROWS)
+    said = cache.store("name", TABLE)
     assert said.startswith(
         f"The data set is not kept for the next time: {folder}: cannot be made: "
     )
@@ -134,7 +133,7 @@ def test_a_cache_that_cannot_be_written_is_said_and_does_no_harm(
 
 
 def test_a_name_too_long_for_the_disk_is_said_and_does_no_harm() -> None:
-    assert cache.store("n" * 300, ROWS).endswith("cannot be written: File name too long.")
+    assert cache.store("n" * 300, TABLE).endswith("cannot be written: File name too long.")
     assert cache.load("n" * 300, "data") is None
 
 
@@ -144,7 +143,7 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.delenv("MLPCLI_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(cache.Path, "home", no_home)
+    monkeypatch.setattr(Path, "home", no_home)
     assert cache.load("name", "data") is None
-    said = cache.store("name", ROWS)
+    said = cache.store("name", TABLE)
     assert said == "The data set is not kept for the next time: Could not determine home directory."

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from mlpcli.arrays import Raw
 from mlpcli.datasets.csvfile import read
 from mlpcli.datasets.table import Table
 from mlpcli.errors import DataError, UnreadableFileError
@@ -30,14 +31,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data.csv"
 
 
-def rows_in(path: Path, content: str | bytes, target: str = "") -> Table:
+def read_text(path: Path, content: str | bytes, target: str = "") -> Table:
     put(path, content if isinstance(content, bytes) else content.encode())
     return read(path, target)
 
 
 def refused(path: Path, content: str | bytes, target: str = "") -> str:
     with pytest.raises(DataError) as caught:
-        rows_in(path, content, target)
+        read_text(path, content, target)
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value).removeprefix(f"{path}: ")
 
@@ -84,9 +85,9 @@ X = [[5.5, 3.0], [4.25, -1.0], [0.5, 2e3]]
     ],
 )
 def test_a_file_is_read_as_it_was_meant(content: str, labels: list[object], path: Path) -> None:
-    rows = rows_in(path, content)
-    np.testing.assert_array_equal(rows.x, X)
-    assert rows.labels.tolist() == labels
+    table = read_text(path, content)
+    np.testing.assert_array_equal(table.x, X)
+    assert table.labels.tolist() == labels
 
 
 @pytest.mark.parametrize(("target", "column"), [("a", 0), ("b", 1), ("c", 2), ("", 2)])
@@ -94,27 +95,33 @@ def test_labels_are_in_the_column_that_is_named_or_the_last(
     target: str, column: int, path: Path
 ) -> None:
     numbers = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
-    rows = rows_in(path, "a, b ,c\n1,2,3\n4,5,6\n7,8,9\n", target)
-    assert rows.labels.tolist() == numbers[:, column].tolist()
-    np.testing.assert_array_equal(rows.x, np.delete(numbers, column, axis=1))
+    table = read_text(path, "a, b ,c\n1,2,3\n4,5,6\n7,8,9\n", target)
+    assert table.labels.tolist() == numbers[:, column].tolist()
+    np.testing.assert_array_equal(table.x, np.delete(numbers, column, axis=1))
 
 
 def test_integer_names_in_the_first_line_are_names_where_the_label_is_asked_for_by_one(
     path: Path,
 ) -> None:
-    rows = rows_in(path, "0,1,2\n3,4,5\n6,7,8\n", "1")
-    assert (rows.x.tolist(), rows.labels.tolist()) == ([[3, 5], [6, 8]], [4, 7])
+    table = read_text(path, "0,1,2\n3,4,5\n6,7,8\n", "1")
+    assert (table.x.tolist(), table.labels.tolist()) == ([[3, 5], [6, 8]], [4, 7])
 
 
 def test_small_whole_numbers_are_kept_as_bytes(path: Path) -> None:
-    assert rows_in(path, "0,255,a\n1,2,b\n").x.dtype == np.uint8
-    assert rows_in(path, "0,256,a\n1,2,b\n").x.dtype == np.float64
+    assert read_text(path, "0,255,a\n1,2,b\n").x.dtype == np.uint8
+    assert read_text(path, "0,256,a\n1,2,b\n").x.dtype == np.float64
 
 
 def test_a_row_may_be_longer_than_the_csv_modules_limit_for_a_cell(path: Path) -> None:
     line = ",".join(["0.123456789"] * 20_000)
     assert len(line) > csv.field_size_limit()
-    assert rows_in(path, f"{line},a\n{line},b\n").x.shape == (2, 20_000)
+    assert read_text(path, f"{line},a\n{line},b\n").x.shape == (2, 20_000)
+
+
+NUMBER_NEEDED = (
+    "where a number is needed. "
+    "If that is the label, name its column with data.target, or put it last."
+)
 
 
 @pytest.mark.parametrize(
@@ -133,32 +140,32 @@ def test_a_row_may_be_longer_than_the_csv_modules_limit_for_a_cell(path: Path) -
         ("a,b,label\n1,2\n3,4\n", "line 2 has 2 cells, and the first line has 3."),
         (
             "a,b,label\n1,2,x\n3,word,y\n",
-            "line 3 has 'word' in column 2 (b), where a number is needed. If that is the label, name",
+            "line 3 has 'word' in column 2 (b), " + NUMBER_NEEDED,
         ),
         (
             "\n\na,b,label\r\n1,2,x\r\n\r\n3,1_0,y\r\n",
-            "line 6 has '1_0' in column 2 (b), where a number is needed. If that is the label, name",
+            "line 6 has '1_0' in column 2 (b), " + NUMBER_NEEDED,
         ),
         (
             "a,b,label\n1,2,x\n3,٣,y\n",
-            "line 3 has '٣' in column 2 (b), where a number is needed. If that is the label, name",
+            "line 3 has '٣' in column 2 (b), " + NUMBER_NEEDED,
         ),
         (
             'a,b,label\n1,2,"x\nz"\n3,word,y\n',
-            "line 4 has 'word' in column 2 (b), where a number is needed. If that is the label, name",
+            "line 4 has 'word' in column 2 (b), " + NUMBER_NEEDED,
         ),
         (
             "a,b,label\n1,2,x\n3,,y\n",
-            "line 3 has nothing in column 2 (b). Fill in or remove such rows.",
+            "line 3: column 2 (b) is empty. Fill in or remove such rows.",
         ),
         (
             "a,b,label\n1,2,x\n3,4, \n",
-            "line 3 has nothing in column 3. Fill in or remove such rows.",
+            "line 3: column 3 is empty. Fill in or remove such rows.",
         ),
-        ("a\tb\tlabel\n1\t2\tx\n\t\t\n", "line 3 has nothing in column 1 (a)."),
+        ("a\tb\tlabel\n1\t2\tx\n\t\t\n", "line 3: column 1 (a) is empty."),
         ('1,2,a\n" "\n3,4,b\n', "line 2 has 1 cells, and the first line has 3."),
-        (",2,cat\n2,3,dog\n", "line 1 has nothing in column 1."),
-        ("1,,cat\n2,3,dog\n", "line 1 has nothing in column 2."),
+        (",2,cat\n2,3,dog\n", "line 1: column 1 is empty."),
+        ("1,,cat\n2,3,dog\n", "line 1: column 2 is empty."),
         (
             "1,2,0.5\n3,4,1\n",
             "the label '0.5' is not a whole number; labels must be whole numbers or words.",
@@ -213,7 +220,7 @@ def test_a_file_too_large_for_memory_is_refused_by_its_length(
 ) -> None:
     monkeypatch.setattr(reading, "available_memory", lambda: 39)
     with pytest.raises(UnreadableFileError) as caught:
-        rows_in(path, "1,2,a\n3,4,b")
+        read_text(path, "1,2,a\n3,4,b")
     said = f"{path}: would need 40 bytes of memory, and 39 bytes is free."
     assert str(caught.value).startswith(said)
 
@@ -265,12 +272,12 @@ tables = arrays(
 )
 def test_what_was_written_is_read(
     place: Path,
-    x: np.ndarray,
+    x: Raw,
     data: st.DataObject,
     delimiter: str,
     header: bool,
     end: str,
-    quoting: int,
+    quoting: Literal[0, 1],
 ) -> None:
     kind = data.draw(st.sampled_from([words, st.integers(-(2**53) + 1, 2**53 - 1)]))
     labels = data.draw(st.lists(kind, min_size=len(x), max_size=len(x)))
@@ -282,13 +289,13 @@ def test_what_was_written_is_read(
         [*left, label, *right] for left, label, right in cells(x, labels, column)
     ]:
         writer.writerow(row)
-    rows = rows_in(place, file.getvalue(), names[column] if header else "")
-    np.testing.assert_array_equal(rows.x, x)
-    assert rows.labels.tolist() == labels
+    table = read_text(place, file.getvalue(), names[column] if header else "")
+    np.testing.assert_array_equal(table.x, x)
+    assert table.labels.tolist() == labels
 
 
 def cells(
-    x: np.ndarray, labels: list[object], column: int
+    x: Raw, labels: list[object], column: int
 ) -> list[tuple[list[float], object, list[float]]]:
     return [
         (row[:column], label, row[column:]) for row, label in zip(x.tolist(), labels, strict=True)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from mlpcli.arrays import Raw
 from mlpcli.datasets.idx import read_folder, read_idx
 from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.storage import reading
@@ -39,13 +40,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_mnist_has_its_rows_images_and_labels(mnist: Path) -> None:
-    rows = read_folder(mnist)
-    assert rows.test is not None
-    assert (rows.x.shape, rows.test.x.shape) == ((60_000, 784), (10_000, 784))
-    assert (rows.x.dtype, rows.image) == (np.uint8, (28, 28))
-    assert rows.labels[:5].tolist() == [5, 0, 4, 1, 9]
-    assert rows.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
-    assert np.bincount(rows.labels).tolist() == [
+    table = read_folder(mnist)
+    assert table.test is not None
+    assert (table.x.shape, table.test.x.shape) == ((60_000, 784), (10_000, 784))
+    assert table.x.dtype == np.uint8
+    assert table.image == (28, 28)
+    assert table.labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert table.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+    assert np.bincount(table.labels).tolist() == [
         5923,
         6742,
         5958,
@@ -57,7 +59,7 @@ def test_mnist_has_its_rows_images_and_labels(mnist: Path) -> None:
         5851,
         5949,
     ]
-    assert round(float(rows.x.mean()), 4) == 33.3184  # the mean pixel that everyone finds
+    assert round(float(table.x.mean()), 4) == 33.3184  # the mean pixel that everyone finds
 
 
 @pytest.mark.parametrize("name", ["{}-{}-idx{}-ubyte", "{}-{}.idx{}-ubyte"])
@@ -69,17 +71,17 @@ def test_mnists_names_are_found_plain_dotted_and_gzipped(
     for part in ("train", "t10k"):
         (tmp_path / (name.format(part, "images", 3) + ending)).write_bytes(pack(idx(X)))
         (tmp_path / (name.format(part, "labels", 1) + ending)).write_bytes(pack(idx(Y)))
-    rows = read_folder(tmp_path)
-    for part in (rows, rows.test):
-        assert part is not None
-        np.testing.assert_array_equal(part.x, X.reshape(3, 64), strict=True)
-        assert part.labels.tolist() == [2, 0, 1]
-        assert part.image == (8, 8)
+    table = read_folder(tmp_path)
+    for subset in (table, table.test):
+        assert subset is not None
+        np.testing.assert_array_equal(subset.x, X.reshape(3, 64), strict=True)
+        assert subset.labels.tolist() == [2, 0, 1]
+        assert subset.image == (8, 8)
 
 
 def test_a_folder_may_hold_training_rows_alone(tmp_path: Path) -> None:
-    rows = read_folder(idx_folder(tmp_path, train_images=idx(X), train_labels=idx(Y)))
-    assert rows.test is None
+    table = read_folder(idx_folder(tmp_path, train_images=idx(X), train_labels=idx(Y)))
+    assert table.test is None
 
 
 @pytest.mark.parametrize("kind", IDX_CODES)
@@ -99,7 +101,7 @@ def test_every_element_type_is_read(kind: str, ending: str, tmp_path: Path) -> N
         )
     )
 )
-def test_what_was_written_is_read(place: Path, array: np.ndarray) -> None:
+def test_what_was_written_is_read(place: Path, array: Raw) -> None:
     for name, content in {
         "file": idx(array),
         "file.gz": gzip.compress(idx(array), mtime=0),

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,28 @@ import numpy as np
 import pytest
 
 from mlpcli.datasets import named
-from mlpcli.datasets.table import classes_of, fingerprint
+from mlpcli.datasets.classes import class_names
+from mlpcli.datasets.table import fingerprint
 from mlpcli.errors import DataError
-from tests.support.openml_server import Openml, OpenmlSet, Reply, as_json, redirected, serve
+from tests.support.openml_server import (
+    Columns,
+    Openml,
+    OpenmlSet,
+    Reply,
+    as_json,
+    redirected,
+    serve,
+)
 
 ROWS, TEST = 10_020, named.MNIST_TEST
 PIXELS = np.random.default_rng(0).integers(0, 256, (ROWS, 4))
 DIGITS = np.arange(ROWS) % 10
-NUMERIC = {"a": "REAL", "b": "INTEGER"}
+NUMERIC: Columns = {"a": "REAL", "b": "INTEGER"}
 COLOURS = ["red", "green", "blue"]
 
 MNIST = OpenmlSet(
     "mnist_784",
-    {f"pixel{k}": "REAL" for k in range(4)} | {"class": [*"0123456789"]},
+    {**{f"pixel{k}": "REAL" for k in range(4)}, "class": [*"0123456789"]},
     [[*row, label] for row, label in zip(PIXELS.tolist(), DIGITS.tolist(), strict=True)],
     target="class",
 )
@@ -78,19 +88,20 @@ def openml() -> Iterator[Openml]:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
 def test_the_last_ten_thousand_rows_of_mnist_are_its_test_rows(
-    openml: Openml, told: list[str]
+    openml: Openml, messages: list[str]
 ) -> None:
-    rows = named.mnist(told.append)
-    assert rows.test is not None
-    assert (len(rows.x), len(rows.test.x), rows.x.dtype) == (ROWS - TEST, TEST, np.uint8)
-    np.testing.assert_array_equal(np.concatenate([rows.x, rows.test.x]), PIXELS)
-    assert [*rows.labels, *rows.test.labels] == [str(digit) for digit in DIGITS]
-    [said] = told
+    table = named.mnist(messages.append)
+    assert table.test is not None
+    assert (table.n_rows, table.test.n_rows) == (ROWS - TEST, TEST)
+    assert table.x.dtype == np.uint8
+    np.testing.assert_array_equal(np.concatenate([table.x, table.test.x]), PIXELS)
+    assert [*table.labels, *table.test.labels] == [str(digit) for digit in DIGITS]
+    [said] = messages
     assert said.startswith("Fetching mnist_784 from OpenML. ")
     assert any("mnist_784/limit/2/data_version/1" in request for request in openml.requests)
 
@@ -104,27 +115,27 @@ print(fingerprint(read(sys.argv[1], "", print)), "sklearn" in sys.modules, "scip
 
 
 def read_alone(source: str) -> list[str]:
-    """The fingerprint as a new process reads it, and whether that imported scikit-learn and scipy."""
+    """The fingerprint in a new process, and whether that imported scikit-learn and scipy."""
     command = [sys.executable, "-c", ALONE, source]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_the_second_time_mnist_comes_from_the_cache_without_scikit_learn(
-    openml: Openml, told: list[str]
+    openml: Openml, messages: list[str]
 ) -> None:
-    first = named.mnist(told.append)
+    first = named.mnist(messages.append)
     asked = list(openml.requests)
-    second = named.mnist(told.append)
+    second = named.mnist(messages.append)
     assert fingerprint(first) == fingerprint(second)
     assert read_alone("mnist") == [fingerprint(first), "False", "False"]
     assert openml.requests == asked != []
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
-def test_a_mnist_with_too_few_rows_is_refused(folder: Path, told: list[str]) -> None:
+def test_a_mnist_with_too_few_rows_is_refused(folder: Path, messages: list[str]) -> None:
     small = OpenmlSet("mnist_784", MNIST.columns, MNIST.rows[:TEST], "class")
     with serve(small), pytest.raises(DataError) as caught:
-        named.mnist(told.append)
+        named.mnist(messages.append)
     assert (
         str(caught.value) == f"mnist: 10,000 rows came, not 70,000. Delete {folder} and try again."
     )
@@ -142,28 +153,33 @@ def test_a_mnist_with_too_few_rows_is_refused(folder: Path, told: list[str]) -> 
     ],
 )
 def test_other_sets_are_found_by_name_and_version(
-    spec: str, x: list[Any], labels: list[Any], openml: Openml, told: list[str]
+    spec: str, x: list[Any], labels: list[Any], openml: Openml, messages: list[str]
 ) -> None:
-    first, asked = named.openml(spec, told.append), list(openml.requests)
-    for rows in (first, named.openml(spec, told.append)):
-        np.testing.assert_array_equal(rows.x, x)
-        assert rows.labels.tolist() == labels
-        assert rows.where == f"openml:{spec}"
+    first, asked = named.openml(spec, messages.append), list(openml.requests)
+    for table in (first, named.openml(spec, messages.append)):
+        np.testing.assert_array_equal(table.x, x)
+        assert table.labels.tolist() == labels
+        assert table.origin == f"openml:{spec}"
     assert openml.requests == asked != []
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
 def test_numerals_that_openml_keeps_as_words_are_in_numerical_order(
-    openml: Openml, told: list[str]
+    openml: Openml, messages: list[str]
 ) -> None:
-    assert classes_of(named.openml("numerals", told.append)) == ("1", "2", "10")
+    assert class_names(named.openml("numerals", messages.append)) == ("1", "2", "10")
 
 
-def test_each_version_is_cached_by_itself(openml: Openml, folder: Path, told: list[str]) -> None:
+def test_each_version_is_cached_by_itself(
+    openml: Openml, folder: Path, messages: list[str]
+) -> None:
     for spec in ("iris", "iris@1", "iris@3", "Iris@3"):
-        named.openml(spec, told.append)
+        named.openml(spec, messages.append)
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["openml-iris@1.npz", "openml-iris@3.npz", "openml-iris@active.npz"]
+
+
+FAILED = "could not be fetched from openml.org ("
 
 
 @pytest.mark.parametrize(
@@ -172,7 +188,8 @@ def test_each_version_is_cached_by_itself(openml: Openml, folder: Path, told: li
         ("coloured", "the feature 'colour' is not numeric; only numbers can be learnt from."),
         (
             "holes",
-            "1 feature values are missing, infinite or too large; the first is nan in row 1, column 1 ",
+            "1 feature values are missing, infinite or too large; "
+            "the first is nan in row 1, column 1 ",
         ),
         ("sparse", "is sparse; only dense data can be learnt from."),
         ("targetless", "has no label column of its own, so there is nothing to learn."),
@@ -182,23 +199,23 @@ def test_each_version_is_cached_by_itself(openml: Openml, folder: Path, told: li
         ),
         (
             "words",
-            "could not be fetched from openml.org (ValueError: STRING attributes are not supported",
+            FAILED + "ValueError: STRING attributes are not supported",
         ),
         (
             "unlabelled",
-            "could not be fetched from openml.org (ValueError: Target column 'kind' has 1 missing values",
+            FAILED + "ValueError: Target column 'kind' has 1 missing values",
         ),
         (
             "nosuch",
-            "could not be fetched from openml.org (OpenMLError: No active dataset nosuch found.). Without",
+            FAILED + "OpenMLError: No active dataset nosuch found.). Without",
         ),
         (
             "iris@4",
-            "could not be fetched from openml.org (OpenMLError: Dataset iris with version 4 not found.). Wi",
+            FAILED + "OpenMLError: Dataset iris with version 4 not found.). Wi",
         ),
         (
             "iris@0",
-            "could not be fetched from openml.org (InvalidParameterError: The 'version' parameter",
+            FAILED + "InvalidParameterError: The 'version' parameter",
         ),
         ("", "is not a name. Write openml:NAME or openml:NAME@VERSION, as on openml.org."),
         ("../iris", "is not a name."),
@@ -210,10 +227,10 @@ def test_each_version_is_cached_by_itself(openml: Openml, folder: Path, told: li
     ],
 )
 def test_sets_that_cannot_be_learnt_from_are_refused_and_not_kept(
-    spec: str, said: str, openml: Openml, folder: Path, told: list[str]
+    spec: str, said: str, openml: Openml, folder: Path, messages: list[str]
 ) -> None:
     with pytest.raises(DataError) as caught:
-        named.openml(spec, told.append)
+        named.openml(spec, messages.append)
     assert str(caught.value).startswith(f"openml:{spec}: {said}")
     assert not folder.exists()
 
@@ -276,19 +293,19 @@ SPOILED = {
 
 @pytest.mark.parametrize("fault", SPOILED)
 def test_a_server_that_fails_leaves_a_sentence_and_no_cache(
-    fault: str, openml: Openml, folder: Path, told: list[str]
+    fault: str, openml: Openml, folder: Path, messages: list[str]
 ) -> None:
     openml.spoil = SPOILED[fault]
     with pytest.raises(
         DataError, match=r"^openml:iris@1: could not be fetched from openml\.org \(.+\)\. "
     ) as caught:
-        named.openml("iris@1", told.append)
+        named.openml("iris@1", messages.append)
     assert str(caught.value).endswith(named.INSTEAD)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
     assert not folder.exists()
     openml.spoil = lambda kind, reply: reply
-    assert named.openml("iris@1", told.append).labels.tolist() == ["red", "blue", "red"]
+    assert named.openml("iris@1", messages.append).labels.tolist() == ["red", "blue", "red"]
 
 
 @pytest.mark.parametrize(
@@ -304,24 +321,24 @@ def test_a_server_that_fails_leaves_a_sentence_and_no_cache(
     ],
 )
 def test_a_set_that_is_wrong_in_itself_leaves_a_sentence_and_no_cache(
-    columns: dict[str, Any], rows: list[Any], folder: Path, told: list[str]
+    columns: Columns, rows: list[Any], folder: Path, messages: list[str]
 ) -> None:
     with (
         serve(OpenmlSet("wrong", columns, rows, "kind")),
         pytest.raises(DataError, match=r"^openml:wrong: "),
     ):
-        named.openml("wrong", told.append)
+        named.openml("wrong", messages.append)
     assert not folder.exists()
 
 
 def test_without_a_network_the_sentence_names_what_was_tried_and_what_would_serve(
-    folder: Path, told: list[str]
+    folder: Path, messages: list[str]
 ) -> None:
     with socket.socket() as closed:  # a port of its own, where nobody listens
         closed.bind(("127.0.0.1", 0))
         url = "http://{}:{}".format(*closed.getsockname())
         with redirected(url), pytest.raises(DataError) as caught:
-            named.mnist(told.append)
+            named.mnist(messages.append)
     said = str(caught.value)
     assert said.startswith(
         "openml:mnist_784@1: could not be fetched from openml.org (URLError: <urlopen error "
@@ -333,11 +350,11 @@ def test_without_a_network_the_sentence_names_what_was_tried_and_what_would_serv
 
 
 def test_nothing_of_a_download_is_left_in_the_temporary_folder(
-    openml: Openml, tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+    openml: Openml, tmp_path: Path, messages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(named.tempfile, "tempdir", str(tmp_path / "temporary"))
-    named.openml("iris", told.append)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    named.openml("iris", messages.append)
     assert os.listdir(tmp_path / "temporary") == []
 
 
@@ -350,48 +367,49 @@ def cut(content: bytes) -> bytes:
     [flipped, cut, lambda content: b"", lambda content: content[:300] + flipped(content[300:])],
 )
 def test_a_damaged_cache_is_noticed_and_made_anew(
-    damage: Callable[[bytes], bytes], openml: Openml, folder: Path, told: list[str]
+    damage: Callable[[bytes], bytes], openml: Openml, folder: Path, messages: list[str]
 ) -> None:
-    named.openml("iris", told.append)
+    named.openml("iris", messages.append)
     [path] = folder.iterdir()
     whole, asked = path.read_bytes(), len(openml.requests)
     path.write_bytes(damage(whole))
-    rows = named.openml("iris", told.append)
-    assert rows.labels.tolist() == ["red", "blue", "red"]
+    table = named.openml("iris", messages.append)
+    assert table.labels.tolist() == ["red", "blue", "red"]
     assert len(openml.requests) == 2 * asked
     assert path.read_bytes() == whole
 
 
 def test_another_sets_file_in_the_cache_is_noticed_and_made_anew(
-    openml: Openml, folder: Path, told: list[str]
+    openml: Openml, folder: Path, messages: list[str]
 ) -> None:
-    named.openml("iris@1", told.append)
-    named.openml("iris@3", told.append)
+    named.openml("iris@1", messages.append)
+    named.openml("iris@3", messages.append)
     (folder / "openml-iris@3.npz").write_bytes((folder / "openml-iris@1.npz").read_bytes())
-    assert named.openml("iris@3", told.append).labels.tolist() == ["green", "blue"]
+    assert named.openml("iris@3", messages.append).labels.tolist() == ["green", "blue"]
 
 
 def test_a_cache_that_cannot_be_written_is_told_and_the_data_is_used(
-    openml: Openml, folder: Path, told: list[str]
+    openml: Openml, folder: Path, messages: list[str]
 ) -> None:
     folder.write_text("a file, and no folder")
-    assert len(named.openml("iris", told.append).x) == 3
-    assert told[1:] == [
+    assert len(named.openml("iris", messages.append).x) == 3
+    assert messages[1:] == [
         f"The data set is not kept for the next time: {folder}: cannot be made: File exists."
     ]
 
 
 def test_digits_are_those_of_scikit_learn_the_first_time_and_the_second(
-    folder: Path, told: list[str]
+    folder: Path, messages: list[str]
 ) -> None:
     from sklearn.datasets import load_digits
 
     expected = load_digits()
     for _ in range(2):
-        rows = named.digits(told.append)
-        assert (rows.x.dtype, rows.image, rows.test) == (np.uint8, (8, 8), None)
-        np.testing.assert_array_equal(rows.x, expected.data)
-        np.testing.assert_array_equal(rows.labels, expected.target)
+        table = named.digits(messages.append)
+        assert table.x.dtype == np.uint8
+        assert (table.image, table.test) == ((8, 8), None)
+        np.testing.assert_array_equal(table.x, expected.data)
+        np.testing.assert_array_equal(table.labels, expected.target)
         assert [path.name for path in folder.iterdir()] == ["digits.npz"]
-    assert read_alone("digits") == [fingerprint(rows), "False", "False"]
-    assert told == []
+    assert read_alone("digits") == [fingerprint(table), "False", "False"]
+    assert messages == []

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from mlpcli.arrays import Raw
 from mlpcli.datasets.npz import read
 from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.storage import reading
@@ -36,10 +37,11 @@ def save(path: Path, **arrays: Any) -> Path:
     return path
 
 
-def save_members(path: Path, compression: int = zipfile.ZIP_STORED, **members: bytes) -> Path:
-    return put(
-        path, npz({f"{name}.npy": content for name, content in members.items()}, compression)
-    )
+def save_members(
+    path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_STORED
+) -> Path:
+    files = {f"{name}.npy": content for name, content in members.items()}
+    return put(path, npz(files, compression))
 
 
 def refused(path: Path) -> str:
@@ -61,22 +63,23 @@ def unreadable(path: Path) -> str:
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
 def test_features_and_labels_are_read_as_numpy_writes_them(write: Any, tmp_path: Path) -> None:
     write(tmp_path / "data.npz", x=X, y=Y)
-    rows = read(tmp_path / "data.npz")
-    np.testing.assert_array_equal(rows.x, X, strict=True)
-    assert (rows.labels.tolist(), rows.image, rows.test) == (Y.tolist(), None, None)
+    table = read(tmp_path / "data.npz")
+    np.testing.assert_array_equal(table.x, X, strict=True)
+    assert table.labels.tolist() == Y.tolist()
+    assert (table.image, table.test) == (None, None)
 
 
 def test_test_rows_are_read_where_they_are_there(tmp_path: Path) -> None:
-    rows = read(save(tmp_path / "data.npz", x=X, y=Y, x_test=X[:2] + 1, y_test=Y[:2]))
-    assert rows.test is not None
-    np.testing.assert_array_equal(rows.test.x, X[:2] + 1)
-    assert rows.test.labels.tolist() == [0, 1]
+    table = read(save(tmp_path / "data.npz", x=X, y=Y, x_test=X[:2] + 1, y_test=Y[:2]))
+    assert table.test is not None
+    np.testing.assert_array_equal(table.test.x, X[:2] + 1)
+    assert table.test.labels.tolist() == [0, 1]
 
 
 def test_three_dimensions_are_images(tmp_path: Path) -> None:
     x = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    rows = read(save(tmp_path / "data.npz", x=x, y=Y[:2]))
-    assert (rows.x.shape, rows.image) == ((2, 12), (3, 4))
+    table = read(save(tmp_path / "data.npz", x=x, y=Y[:2]))
+    assert (table.x.shape, table.image) == ((2, 12), (3, 4))
 
 
 def test_columns_first_is_read_as_rows_first(tmp_path: Path) -> None:
@@ -96,9 +99,7 @@ def test_columns_first_is_read_as_rows_first(tmp_path: Path) -> None:
         (np.array([b"no", b"yes", b"no", b"yes"]), ["no", "yes", "no", "yes"]),
     ],
 )
-def test_labels_may_be_of_many_types(
-    labels: np.ndarray, expected: list[object], tmp_path: Path
-) -> None:
+def test_labels_may_be_of_many_types(labels: Raw, expected: list[object], tmp_path: Path) -> None:
     assert read(save(tmp_path / "data.npz", x=X, y=labels)).labels.tolist() == expected
 
 
@@ -112,14 +113,14 @@ features = numbers.flatmap(
 
 @some
 @given(features, st.sampled_from(["i8", "U3", "S3", ">U2", "u2", "?"]), st.booleans())
-def test_what_was_written_is_read(place: Path, x: np.ndarray, kind: str, packed: bool) -> None:
+def test_what_was_written_is_read(place: Path, x: Raw, kind: str, packed: bool) -> None:
     y = np.arange(len(x)).astype(kind)
     place.unlink(missing_ok=True)
     (np.savez_compressed if packed else np.savez)(place, x=x, y=y, x_test=x, y_test=y)
-    for rows in (read(place), read(place).test):
-        assert rows is not None
-        np.testing.assert_array_equal(rows.x, x.reshape(len(x), -1))
-        assert rows.labels.astype(y.dtype).tolist() == y.tolist()
+    for table in (read(place), read(place).test):
+        assert table is not None
+        np.testing.assert_array_equal(table.x, x.reshape(len(x), -1))
+        assert table.labels.astype(y.dtype).tolist() == y.tolist()
 
 
 @many
@@ -142,17 +143,19 @@ def test_damaged_arrays_in_a_whole_archive_give_a_table_or_a_sentence(
     place: Path, x: bytes, y: bytes
 ) -> None:
     for parts in ({"x": x, "y": npy(Y)}, {"x": npy(X), "y": y}):
-        save_members(place, **parts)
+        save_members(place, parts)
         table_or_error(lambda: read(place), place)
 
 
 TYPES = """
-    '<f8' | '|O' | 'S0' | 'U0' | 'V0' | '(2,3)f4' | '>U1' | '|b1' | 'nonsense' | 'i4,i4' | 'M8[ns]' | 'a4' | '<f8 |
-    10L | [('a', '<f4'), ('b', '|O')] | [('a',)] | [] | () | ('<f8',) | None | {'a': 1}
+    '<f8' | '|O' | 'S0' | 'U0' | 'V0' | '(2,3)f4' | '>U1' | '|b1' | 'nonsense' | 'i4,i4' |
+    'M8[ns]' | 'a4' | '<f8 | 10L | [('a', '<f4'), ('b', '|O')] | [('a',)] | [] | () |
+    ('<f8',) | None | {'a': 1}
 """
 SHAPES = """
-    (4, 3) | (4L, 3L) | (2, 2, 3) | (4,) | () | 4 | [4, 3] | (4, 3 | (-4, -3) | (True, 12) | (4.0, 3) | (4, '3') |
-    (0, 99999999999999999999) | (9223372036854775807, 0) | (0, 10**30) | (1,) * 3
+    (4, 3) | (4L, 3L) | (2, 2, 3) | (4,) | () | 4 | [4, 3] | (4, 3 | (-4, -3) | (True, 12) |
+    (4.0, 3) | (4, '3') | (0, 99999999999999999999) | (9223372036854775807, 0) | (0, 10**30) |
+    (1,) * 3
 """
 LONG_SHAPES = [f"({'1, ' * 70})", f"({'9' * 4000}, {'9' * 4000})", f"({'9' * 5000}, 1)"]
 headers = st.builds(
@@ -174,7 +177,7 @@ headers = st.builds(
 def test_any_header_gives_a_table_or_a_sentence(
     place: Path, header: str, name: str, data: bytes
 ) -> None:
-    save_members(place, **({"x": npy(X), "y": npy(Y)} | {name: npy_header(header, data)}))
+    save_members(place, {"x": npy(X), "y": npy(Y), name: npy_header(header, data)})
     table_or_error(lambda: read(place), place)
 
 
@@ -292,28 +295,28 @@ def as_f8(shape: str) -> str:
     ],
 )
 def test_a_header_is_not_believed(x: bytes, said: str, tmp_path: Path) -> None:
-    path = save_members(tmp_path / "data.npz", x=x, y=npy(Y))
+    path = save_members(tmp_path / "data.npz", {"x": x, "y": npy(Y)})
     assert unreadable(path).startswith(f": array 'x' {said}")
 
 
 def test_headers_of_python_2_are_read_without_a_warning(tmp_path: Path) -> None:
-    path = save_members(
-        tmp_path / "data.npz", x=npy_header(as_f8("(4L, 3L)"), X.tobytes()), y=npy(Y)
-    )
+    x = npy_header(as_f8("(4L, 3L)"), X.tobytes())
+    path = save_members(tmp_path / "data.npz", {"x": x, "y": npy(Y)})
     np.testing.assert_array_equal(read(path).x, X)
 
 
 def test_a_long_header_of_version_2_is_read(tmp_path: Path) -> None:
     v2 = b"\x93NUMPY\x02\x00" + npy(X)[8:10] + b"\0\0" + npy(X)[10:]
-    np.testing.assert_array_equal(read(save_members(tmp_path / "data.npz", x=v2, y=npy(Y))).x, X)
+    path = save_members(tmp_path / "data.npz", {"x": v2, "y": npy(Y)})
+    np.testing.assert_array_equal(read(path).x, X)
 
 
-def claim(content: bytes, told: int) -> bytes:
-    """The archive with another length told for its first member, in both of the places that tell it."""
+def claim(content: bytes, length: int) -> bytes:
+    """The archive with this length for its first member, in both of the places that give it."""
     first = zipfile.ZipFile(io.BytesIO(content)).infolist()[0]
     sizes = struct.pack("<2I", first.compress_size, first.file_size)
     assert content.count(sizes) == 2
-    return content.replace(sizes, struct.pack("<2I", first.compress_size, told))
+    return content.replace(sizes, struct.pack("<2I", first.compress_size, length))
 
 
 ZEROS = npz({"x.npy": npy(np.zeros((4, 2**18)))}, zipfile.ZIP_DEFLATED)
@@ -370,9 +373,9 @@ LARGE = npz({"x.npy": npy(np.zeros((4, 10_000))), "y.npy": npy(Y)})
 )
 def test_a_broken_archive_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / "data.npz").write_bytes(content)
-    told = unreadable(tmp_path / "data.npz")
-    assert told.startswith(": is not a whole .npz file (")
-    assert said in told
+    sentence = unreadable(tmp_path / "data.npz")
+    assert sentence.startswith(": is not a whole .npz file (")
+    assert said in sentence
 
 
 def test_data_that_ends_before_its_claimed_length_is_refused(tmp_path: Path) -> None:
@@ -388,7 +391,7 @@ def test_data_that_ends_before_its_claimed_length_is_refused(tmp_path: Path) -> 
 def test_a_way_of_packing_that_numpy_never_uses_is_refused(
     compression: int, tmp_path: Path
 ) -> None:
-    path = save_members(tmp_path / "data.npz", compression, x=npy(X), y=npy(Y))
+    path = save_members(tmp_path / "data.npz", {"x": npy(X), "y": npy(Y)}, compression)
     assert unreadable(path).startswith(": array 'x' is packed in a way that NumPy never uses.")
 
 

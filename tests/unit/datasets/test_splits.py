@@ -5,79 +5,84 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpcli.arrays import Index, Labels
 from mlpcli.datasets.splits import split
 from mlpcli.errors import DataError
 from tests.support.formats import some
 
-counts = st.lists(st.integers(8, 40), min_size=2, max_size=6)
-fractions = st.lists(st.floats(0.01, 0.4), max_size=2)
+counts_of_classes = st.lists(st.integers(8, 40), min_size=2, max_size=6)
+lists_of_fractions = st.lists(st.floats(0.01, 0.4), max_size=2)
 seeds = st.integers(0, 2**32)
 
 
-def labels_of(counts: list[int], seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+def labels_of(counts: list[int]) -> Labels:
+    rng = np.random.default_rng(0)
+    return rng.permutation(np.repeat(np.arange(len(counts)), counts))
 
 
-def names(counts: list[int]) -> tuple[str, ...]:
-    return tuple(f"class {k}" for k in range(len(counts)))
-
-
-def cut(
-    counts: list[int], fractions: list[float], seed: int
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    return split(labels_of(counts), names(counts), fractions, np.random.default_rng(seed))
+def cut(counts: list[int], fractions: list[float], seed: int) -> dict[str, Index]:
+    """Subsets "0", "1" and so on of these fractions, and "train"."""
+    names = tuple(f"class {k}" for k in range(len(counts)))
+    by_name = {str(k): fraction for k, fraction in enumerate(fractions)}
+    return split(labels_of(counts), names, by_name, np.random.default_rng(seed))
 
 
 @some
-@given(counts, fractions, seeds)
-def test_no_row_is_lost_and_none_is_in_two_parts(
+@given(counts_of_classes, lists_of_fractions, seeds)
+def test_no_row_is_lost_and_none_is_in_two_subsets(
     counts: list[int], fractions: list[float], seed: int
 ) -> None:
-    train, parts = cut(counts, fractions, seed)
-    assert len(parts) == len(fractions)
-    assert sorted(np.concatenate([train, *parts])) == list(range(sum(counts)))
+    subsets = cut(counts, fractions, seed)
+    assert len(subsets) == len(fractions) + 1
+    assert sorted(np.concatenate(list(subsets.values()))) == list(range(sum(counts)))
 
 
 @some
-@given(counts, fractions, seeds)
+@given(counts_of_classes, lists_of_fractions, seeds)
 def test_every_class_gives_its_share_within_rounding(
     counts: list[int], fractions: list[float], seed: int
 ) -> None:
     labels = labels_of(counts)
-    for fraction, part in zip(fractions, cut(counts, fractions, seed)[1], strict=True):
-        for count, taken in zip(
-            counts, np.bincount(labels[part], minlength=len(counts)), strict=True
-        ):
-            assert abs(taken - fraction * count) <= 0.5 or taken == 1
+    subsets = cut(counts, fractions, seed)
+    for name, fraction in enumerate(fractions):
+        taken = np.bincount(labels[subsets[str(name)]], minlength=len(counts))
+        for count, n_taken in zip(counts, taken, strict=True):
+            assert abs(n_taken - fraction * count) <= 0.5 or n_taken == 1
 
 
 @some
-@given(counts, fractions, seeds)
-def test_the_same_stream_gives_the_same_parts_in_order(
+@given(counts_of_classes, lists_of_fractions, seeds)
+def test_the_same_seed_gives_the_same_subsets_in_order(
     counts: list[int], fractions: list[float], seed: int
 ) -> None:
-    (train, parts), (again, parts_again) = (
-        cut(counts, fractions, seed),
-        cut(counts, fractions, seed),
-    )
-    for part, other in zip([train, *parts], [again, *parts_again], strict=True):
-        np.testing.assert_array_equal(part, other)
-        assert (np.diff(part) > 0).all()
+    subsets, again = cut(counts, fractions, seed), cut(counts, fractions, seed)
+    assert subsets.keys() == again.keys()
+    for name, indices in subsets.items():
+        np.testing.assert_array_equal(indices, again[name])
+        assert (np.diff(indices) > 0).all()
 
 
 @some
-@given(counts, st.floats(0.01, 0.4), st.floats(0.01, 0.4), st.floats(0.01, 0.4), seeds)
-def test_another_validation_share_leaves_the_test_rows_alone(
-    counts: list[int], test: float, validation: float, other: float, seed: int
+@given(counts_of_classes, st.floats(0.01, 0.4), st.floats(0.01, 0.4), st.floats(0.01, 0.4), seeds)
+def test_another_second_fraction_leaves_the_first_subset_alone(
+    counts: list[int], first: float, second: float, other: float, seed: int
 ) -> None:
-    _, (tested, _) = cut(counts, [test, validation], seed)
-    _, (tested_again, _) = cut(counts, [test, other], seed)
-    np.testing.assert_array_equal(tested, tested_again)
+    one, two = cut(counts, [first, second], seed), cut(counts, [first, other], seed)
+    np.testing.assert_array_equal(one["0"], two["0"])
 
 
-def test_another_stream_gives_other_parts() -> None:
-    (_, [one]), (_, [other]) = cut([50, 50], [0.2], 1), cut([50, 50], [0.2], 2)
-    assert one.tolist() != other.tolist()
+def test_another_seed_gives_other_subsets() -> None:
+    one, other = cut([50, 50], [0.2], 1), cut([50, 50], [0.2], 2)
+    assert one["0"].tolist() != other["0"].tolist()
+
+
+def test_a_split_is_the_same_in_every_version() -> None:
+    subsets = cut([9, 8], [0.2, 0.1], 0)
+    assert {name: indices.tolist() for name, indices in subsets.items()} == {
+        "train": [0, 2, 3, 5, 10, 11, 12, 13, 14, 15, 16],
+        "0": [6, 7, 8, 9],
+        "1": [1, 4],
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""What rows must be before they are used, and how classes and contents are named."""
+"""Tables: what they must be before they are used, their fingerprint and their columns."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,15 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from mlpcli.datasets import table as module
+from mlpcli.arrays import SWEEP, Raw
 from mlpcli.datasets.table import (
     Table,
-    classes_of,
-    compact,
-    encode,
+    as_uint8_if_lossless,
+    checked_table,
     fingerprint,
-    shortened,
-    table,
+    match_columns,
     with_test,
 )
 from mlpcli.errors import DataError
@@ -23,33 +23,32 @@ X = np.arange(6.0).reshape(3, 2)
 Y = np.array([0, 1, 0])
 
 
-def rows_of(labels: object) -> Table:
-    labels = np.array(labels)
-    return table("data", np.zeros((len(labels), 1)), labels)
+def table_of(x: Raw, labels: Raw) -> Table:
+    return checked_table("data", x, labels)
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "u2", "i8", "u8", "f2", "f4", "f8", ">f4", ">i2"])
 def test_features_of_every_number_type_keep_type_and_values(dtype: str) -> None:
-    rows = table("data", (X % 2).astype(dtype), Y)
-    assert rows.x.dtype == np.dtype(dtype).newbyteorder("=")
-    np.testing.assert_array_equal(rows.x, X % 2)
+    table = table_of((X % 2).astype(dtype), Y)
+    assert table.x.dtype == np.dtype(dtype).newbyteorder("=")
+    np.testing.assert_array_equal(table.x, X % 2)
 
 
 def test_features_are_laid_out_row_by_row_and_not_copied_where_they_are() -> None:
-    assert table("data", np.asfortranarray(X), Y).x.flags.c_contiguous
-    assert np.shares_memory(table("data", X, Y).x, X)
+    assert table_of(np.asfortranarray(X), Y).x.flags.c_contiguous
+    assert np.shares_memory(table_of(X, Y).x, X)
 
 
 @pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="no wider type on this machine")
 def test_features_wider_than_float64_become_float64() -> None:
-    assert table("data", X.astype(np.longdouble), Y).x.dtype == np.float64
+    assert table_of(X.astype(np.longdouble), Y).x.dtype == np.float64
 
 
 def test_images_in_three_dimensions_keep_their_sides() -> None:
     x = np.arange(24).reshape(2, 3, 4)
-    rows = table("data", x, np.array([0, 1]))
-    assert rows.image == (3, 4)
-    np.testing.assert_array_equal(rows.x, x.reshape(2, 12))
+    table = table_of(x, np.array([0, 1]))
+    assert table.image == (3, 4)
+    np.testing.assert_array_equal(table.x, x.reshape(2, 12))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def test_images_in_three_dimensions_keep_their_sides() -> None:
 def test_a_square_number_of_bytes_is_taken_for_an_image(
     features: int, dtype: type, image: tuple[int, int] | None
 ) -> None:
-    assert table("data", np.zeros((2, features), dtype), np.array([0, 1])).image == image
+    assert table_of(np.zeros((2, features), dtype), np.array([0, 1])).image == image
 
 
 @pytest.mark.parametrize(
@@ -86,9 +85,9 @@ def test_a_square_number_of_bytes_is_taken_for_an_image(
         (np.zeros((3, 2), object), "features are of type object"),
     ],
 )
-def test_features_that_are_no_table_of_numbers_are_refused(x: np.ndarray, said: str) -> None:
+def test_features_that_are_no_table_of_numbers_are_refused(x: Raw, said: str) -> None:
     with pytest.raises(DataError) as caught:
-        table("data", x, Y)
+        table_of(x, Y)
     assert str(caught.value).startswith(f"data: {said}")
 
 
@@ -104,14 +103,16 @@ def test_bad_values_are_counted_and_the_first_is_named(
         x[place] = value
     row, column = places[0]
     with pytest.raises(DataError) as caught:
-        table("data", x, np.zeros(5000, int))
-    said = f"data: {len(places)} feature values are missing, infinite or too large; the first is {value} in row "
-    assert str(caught.value).startswith(f"{said}{row:,}, column {column} (counted from 0).")
+        table_of(x, np.zeros(5000, int))
+    assert str(caught.value).startswith(
+        f"data: {len(places)} feature values are missing, infinite or too large; "
+        f"the first is {value} in row {row:,}, column {column} (counted from 0)."
+    )
 
 
 def test_a_half_precision_infinity_is_found() -> None:
     with pytest.raises(DataError, match="the first is inf in row 2, column 1"):
-        table("data", np.array([[0, 1], [2, 3], [4, np.inf]], np.float16), Y)
+        table_of(np.array([[0, 1], [2, 3], [4, np.inf]], np.float16), Y)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +131,8 @@ def test_a_half_precision_infinity_is_found() -> None:
         (np.array([["a"], ["b"], ["c"]]), ["a", "b", "c"]),
     ],
 )
-def test_labels_are_whole_numbers_or_strings(labels: np.ndarray, expected: list[object]) -> None:
-    read = table("data", X, labels).labels
+def test_labels_are_whole_numbers_or_strings(labels: Raw, expected: list[object]) -> None:
+    read = table_of(X, labels).labels
     assert read.tolist() == expected
     assert read.dtype.kind in "iuU"
     assert read.dtype.isnative
@@ -158,96 +159,82 @@ def test_labels_are_whole_numbers_or_strings(labels: np.ndarray, expected: list[
         (np.frombuffer(b"\xff\xff\xff\x7f" * 3, "<U1"), "a label is not Unicode text."),
     ],
 )
-def test_labels_that_name_no_class_are_refused(labels: np.ndarray, said: str) -> None:
+def test_labels_that_name_no_class_are_refused(labels: Raw, said: str) -> None:
     with pytest.raises(DataError) as caught:
-        table("data", X, labels)
+        table_of(X, labels)
     assert str(caught.value).startswith(f"data: {said}")
 
 
 @given(arrays(np.float64, array_shapes(min_dims=2, max_dims=2), elements=st.integers(0, 255)))
-def test_bytes_in_disguise_become_bytes(x: np.ndarray) -> None:
-    small = compact(x)
+def test_bytes_in_disguise_become_bytes(x: Raw) -> None:
+    small = as_uint8_if_lossless(x)
     assert small.dtype == np.uint8
     np.testing.assert_array_equal(small, x)
 
 
 @pytest.mark.parametrize("value", [-1, 256, 0.5, np.nan, np.inf])
 def test_values_that_are_no_bytes_stay_as_they_are(value: float) -> None:
-    x = np.zeros((module.SWEEP + 2, 2))
+    x = np.zeros((SWEEP + 2, 2))
     x[-1, 1] = value
-    assert compact(x) is x
-
-
-@pytest.mark.parametrize(
-    ("labels", "classes"),
-    [
-        ([10, 9, -1, 9], ("-1", "9", "10")),
-        (["10", "9", "-1", "9"], ("-1", "9", "10")),
-        (["b", "a", "c", "a"], ("a", "b", "c")),
-        (["10", "9", "a", "9"], ("10", "9", "a")),
-        ([True, False], ("0", "1")),
-    ],
-)
-def test_classes_are_in_numerical_or_alphabetical_order(
-    labels: list[object], classes: tuple[str, ...]
-) -> None:
-    rows = rows_of(labels)
-    assert classes_of(rows) == classes
-    names = [str(label) for label in rows.labels]
-    assert [classes[k] for k in encode(rows, classes, "training")] == names
-
-
-def test_one_class_only_is_refused_by_name() -> None:
-    with pytest.raises(
-        DataError, match=r"^data: has one class only \('cat'\); a classifier needs at least two"
-    ):
-        classes_of(rows_of(["cat", "cat"]))
-
-
-def test_a_label_that_training_never_saw_is_named() -> None:
-    with pytest.raises(
-        DataError,
-        match=r"^data: has the label 'eel', which the rows never saw\. The known classes are cat",
-    ):
-        encode(rows_of(["cat", "eel", "fox"]), ("cat", "dog"), "the rows")
-
-
-def test_many_names_are_shortened_for_a_sentence() -> None:
-    assert shortened(tuple("abcdefghij")) == "a, b, c, d, e, f, g, h, i, j"
-    assert shortened(tuple("abcdefghijk")) == "a, b, c, d, e, f, g, h, i, j, … (11 in all)"
+    assert as_uint8_if_lossless(x) is x
 
 
 def test_the_fingerprint_tells_contents_apart_and_only_contents() -> None:
-    rows, other = table("data", X, Y), table("data", X + 1, Y)
+    table, other = table_of(X, Y), table_of(X + 1, Y)
     tables = [
-        (rows,),
+        (table,),
         (other,),
-        (table("data", X, 1 - Y),),
-        (table("data", X, np.array(["0", "1", "00"])),),
-        (table("data", X.astype(np.float32), Y),),
-        (table("data", X[:2], Y[:2]),),
-        (with_test(rows, other),),
-        (with_test(rows, rows),),
-        (rows, rows),
-        (rows, with_test(rows, rows)),
+        (table_of(X, 1 - Y),),
+        (table_of(X, np.array(["0", "1", "00"])),),
+        (table_of(X.astype(np.float32), Y),),
+        (table_of(X[:2], Y[:2]),),
+        (with_test(table, other),),
+        (with_test(table, table),),
+        (table, table),
+        (table, with_test(table, table)),
     ]
     assert len({fingerprint(*each) for each in tables}) == len(tables)
-    assert (
-        fingerprint(table("elsewhere", X.copy(), Y.copy()))
-        == fingerprint(rows)
-        == fingerprint(rows, None)
+    assert fingerprint(checked_table("elsewhere", X.copy(), Y.copy())) == fingerprint(table)
+    assert fingerprint(table_of(X.astype(">f8"), Y.astype(np.int8))) == fingerprint(table)
+
+
+def test_the_fingerprint_of_a_table_is_the_same_in_every_version() -> None:
+    table = with_test(table_of(X, np.array(["a", "é", "a"])), table_of(X + 1, Y))
+    assert fingerprint(table, table_of(X - 1, Y)) == (
+        "b4b2f1fb87551024a78841e978ac42a1015dab3c65b61da613dcc9f105bf72c8"
     )
-    assert fingerprint(table("data", X.astype(">f8"), Y.astype(np.int8))) == fingerprint(rows)
 
 
-def test_test_rows_are_held_out_where_there_are_some() -> None:
-    rows, other = table("data", X, Y), table("test", X + 1, Y)
-    assert rows.held_out is rows
-    assert with_test(rows, other).held_out is other
+def test_test_rows_are_held_out_if_there_are_some() -> None:
+    table, other = table_of(X, Y), checked_table("test", X + 1, Y)
+    assert table.held_out is table
+    assert with_test(table, other).held_out is other
 
 
 def test_test_rows_with_another_number_of_features_are_refused() -> None:
     with pytest.raises(
         DataError, match=r"^test: has 1 features, and data has 2; both must have the same"
     ):
-        with_test(table("data", X, Y), table("test", X[:, :1], Y))
+        with_test(table_of(X, Y), checked_table("test", X[:, :1], Y))
+
+
+def test_features_are_put_in_the_order_of_the_columns() -> None:
+    table = replace(table_of(X, Y), columns=("a", "b"))
+    turned = match_columns(table, ("b", "a"), 2, "the model")
+    assert turned.columns == ("b", "a")
+    np.testing.assert_array_equal(turned.x, X[:, ::-1])
+    assert turned.x.flags.c_contiguous
+
+
+@pytest.mark.parametrize("columns", [(), ("a", "b")])
+def test_features_stay_in_their_order_if_it_is_right_or_unknown(columns: tuple[str, ...]) -> None:
+    named = replace(table_of(X, Y), columns=("a", "b"))
+    assert match_columns(named, columns, 2, "the model") is named
+    unnamed = table_of(X, Y)
+    assert match_columns(unnamed, columns, 2, "the model") is unnamed
+
+
+def test_a_column_that_is_missing_is_named() -> None:
+    table = replace(table_of(X, Y), columns=("a", "b"))
+    with pytest.raises(DataError, match=r"^data: has no column 'c', which the model has\.$"):
+        match_columns(table, ("b", "c"), 2, "the model")

@@ -16,7 +16,8 @@ from sklearn.neural_network import MLPClassifier
 from mlpcli.arrays import ALL, Floats, Labels, Shape
 from mlpcli.commands.settings import load
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import BatchLoader, Dataset, Rows
+from mlpcli.datasets.dataset import Dataset, Rows
+from mlpcli.datasets.loader import BatchLoader
 from mlpcli.errors import WorkerError
 from mlpcli.model.dropout import Masks
 from mlpcli.model.state import Streams, TrainingState

@@ -1,0 +1,46 @@
+"""Classes: their names in order, and labels as indices among them."""
+
+import numpy as np
+import pytest
+
+from mlpcli.datasets.classes import class_names, encode
+from mlpcli.datasets.table import Table, checked_table
+from mlpcli.errors import DataError
+
+
+def table_of(labels: list[object]) -> Table:
+    return checked_table("data", np.zeros((len(labels), 1)), np.array(labels))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ([10, 9, -1, 9], ("-1", "9", "10")),
+        (["10", "9", "-1", "9"], ("-1", "9", "10")),
+        (["b", "a", "c", "a"], ("a", "b", "c")),
+        (["10", "9", "a", "9"], ("10", "9", "a")),
+        ([True, False], ("0", "1")),
+    ],
+)
+def test_classes_are_in_numerical_or_alphabetical_order(
+    labels: list[object], classes: tuple[str, ...]
+) -> None:
+    table = table_of(labels)
+    assert class_names(table) == classes
+    names = [str(label) for label in table.labels]
+    assert [classes[k] for k in encode(table, classes, "training")] == names
+
+
+def test_one_class_only_is_refused_by_name() -> None:
+    with pytest.raises(
+        DataError, match=r"^data: has one class only \('cat'\); a classifier needs at least two"
+    ):
+        class_names(table_of(["cat", "cat"]))
+
+
+def test_a_label_that_training_never_saw_is_named() -> None:
+    with pytest.raises(
+        DataError,
+        match=r"^data: has the label 'eel', which the rows never saw\. The known classes are cat",
+    ):
+        encode(table_of(["cat", "eel", "fox"]), ("cat", "dog"), "the rows")
