@@ -94,18 +94,16 @@ def assemble(
     Args:
         source: What the data set is called in messages and in what a run writes.
         table: The rows. If it has test rows of its own, a fraction `test` is not used.
-        rng: Draws the rows of a split; equal tables, settings and streams give equal rows.
+        rng: Draws the rows of the split.
         validation: The fraction of the rows to choose the best weights by, or other rows.
         test: The fraction of the rows to score, or other rows.
-        scaling: "none", "unit" (to [0, 1]), "standard" (to mean 0 and standard deviation 1), or
-            "auto": unit for images, else standard. It is learnt on the training rows alone.
+        scaling: "none", "unit", "standard", or "auto": unit for images, else standard.
 
     Returns:
-        The data set; its rows share the arrays of the tables.
+        The data set. Its rows share the arrays of the tables.
 
     Raises:
-        DataError: The fractions leave nothing to train on, a class has too few rows to split, there
-            is one class only, or other rows have other features or classes than the table.
+        DataError: Too few rows are left to train on, or the tables differ in features or classes.
     """
     _check_fractions(validation, test)
     if isinstance(test, Table):
@@ -116,21 +114,27 @@ def assemble(
         tables.append(validation)
     classes = class_names(table)
     parts = _split(table, classes, validation, test, rng)
-    if scaling == "auto":
-        scaling = "unit" if table.image else "standard"
-    train = parts["train"]
+    scaling = _resolved(scaling, table)
+    index = parts["train"].index
     return Dataset(
         source=source,
         classes=classes,
-        train=train,
-        validation=parts["validation"],
-        test=parts["test"],
-        scaling=learn(scaling, table.x, train.index, together=table.image is not None),
+        **parts,
+        scaling=learn(scaling, table.x, index, together=table.image is not None),
         scaling_kind=scaling,
         image=table.image,
         sha256=fingerprint(*tables),
         columns=table.columns,
     )
+
+
+def _resolved(scaling: str, table: Table) -> str:
+    """The kind of scaling that "auto" is for a table."""
+    if scaling != "auto":
+        return scaling
+    if table.image:
+        return "unit"
+    return "standard"
 
 
 def _check_fractions(validation: float | Table, test: float | Table) -> None:

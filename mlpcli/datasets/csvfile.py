@@ -18,12 +18,11 @@ from mlpcli.datasets.csvlayout import (
     empty_blank_lines,
     find_layout,
     is_number,
-    open_text,
     read_rows,
 )
 from mlpcli.datasets.table import MAX_LABEL, Table, as_uint8_if_lossless, checked_table
 from mlpcli.errors import DataError
-from mlpcli.storage.reading import check_memory, open_regular
+from mlpcli.storage.reading import check_memory, open_regular, open_text
 
 BYTES_PER_CELL = 2  # in the file, at least: a digit and a separator
 BYTES_PER_NUMBER = 8  # in memory, as float64
@@ -31,7 +30,7 @@ ADVICE = "Fill in or remove such rows."
 
 
 def read(path: Path, target: str) -> Table:
-    """The rows of the file, with labels from the column named `target`, or the last one if it is "".
+    """The rows of the file, with labels from the column named `target`; "" means the last one.
 
     Raises DataError naming the line of the first bad row, and UnreadableFileError if it is no
     regular file or too large for the memory.

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 from mlpcli.errors import DataError
 from mlpcli.messages import names_in_words
+from mlpcli.storage.reading import open_text
 
 DELIMITERS = ",;\t"
 
@@ -39,11 +40,6 @@ class Layout:
         names = list(self.columns)
         names.insert(self.target, "")
         return f"{number} ({names[index]})"
-
-
-def open_text(path: Path) -> TextIO:
-    """Open a UTF-8 file, with or without a byte-order mark, its line ends as they are."""
-    return open(path, encoding="utf-8-sig", newline="")
 
 
 def find_layout(path: Path, target: str) -> Layout:

@@ -14,8 +14,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import GzipFile
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 
@@ -57,6 +58,13 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         else:
             problem = f"cannot be read: {system_reason(error)}"
         raise UnreadableFileError(path, problem) from error
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """Open a regular UTF-8 file, with or without a byte-order mark; line ends stay as they are."""
+    with open_regular(path) as file, TextIOWrapper(file, "utf-8-sig", newline="") as text:
+        yield text
 
 
 def _check_regular(path: Path, mode: int) -> None:
