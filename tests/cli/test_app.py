@@ -106,7 +106,7 @@ def test_a_wrong_word_is_a_usage_error(words: tuple[str, ...], command: Command)
 
 
 def test_every_error_has_an_exit_code_that_is_promised() -> None:
-    kinds = [MlpcliError, *MlpcliError.__subclasses__()]
+    kinds: list[type[MlpcliError]] = [MlpcliError, *MlpcliError.__subclasses__()]
     assert {kind.exit_code for kind in kinds} == {2, 3}
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from mlpcli.arrays import ALL
 from mlpcli.gradcheck import kernels, selftest
+from mlpcli.gradcheck.verdict import judge
 from mlpcli.model import buffers, network
 from mlpcli.model.activations import ACTIVATIONS
 from tests.support.command import Command, read_document
@@ -138,8 +139,6 @@ def test_the_self_test_counts_what_was_caught_and_named(command: Command) -> Non
 def test_a_self_test_that_misses_something_ends_with_1(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = selftest.judge
-
     def judge_nothing_wrong(samples: Any) -> Any:
         return tuple(replace(row, passed=True) for row in judge(samples))
 

@@ -128,7 +128,8 @@ def test_files_beside_it_are_not_imported(tmp_path: Path, file: Path) -> None:
     for name in ("random", "inspect", "typing", "runpy"):  # which the child process imports
         (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')\n", encoding="utf-8")
     renamed = file.rename(tmp_path / "rück wärts.py")
-    command = [sys.executable, "-P", "-m", "mlpcli", "gradcheck", "--impl", renamed, "--json"]
+    words = ("gradcheck", "--impl", str(renamed), "--json")
+    command = [sys.executable, "-P", "-m", "mlpcli", *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert read_document(done.stdout)["passed"]

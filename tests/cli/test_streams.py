@@ -28,13 +28,13 @@ def test_no_control_codes_off_a_terminal(words: tuple[str, ...], mlpcli: Run, mo
 
 def test_streams_may_have_any_encoding(mlpcli: Run, tmp_path: Path) -> None:
     write_csv(tmp_path / "r.csv", ("ja", "né☃"), rows=60)
-    ascii_only = {"env": os.environ | {"PYTHONIOENCODING": "ascii"}, "text": False}
-    done = mlpcli("train", "--data", "r.csv", *SMALL, "--out", "ü", **ascii_only)
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = mlpcli("train", "--data", "r.csv", *SMALL, "--out", "ü", env=ascii_only)
     assert done.returncode == 0, done.stderr
-    printed = mlpcli("eval", "ü", **ascii_only)
+    printed = mlpcli("eval", "ü", env=ascii_only)
     assert printed.returncode == 0, printed.stderr
-    assert rb"n\xe9\u2603" in printed.stdout
-    document = read_document(mlpcli("eval", "ü", "--json", **ascii_only).stdout)
+    assert r"n\xe9\u2603" in printed.stdout
+    document = read_document(mlpcli("eval", "ü", "--json", env=ascii_only).stdout)
     assert document["per_class"][1]["name"] == "né☃"
 
 

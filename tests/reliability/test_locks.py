@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlpcli.errors import OutputError
-from mlpcli.storage.runfolder import alone
+from mlpcli.storage.runfolder import locked
 from tests.support.cases import Case, digits_case, wide_case, write_wide_rows
 from tests.support.interruptions import REFUSAL, start_two
 from tests.support.processes import (
@@ -43,11 +43,11 @@ def test_of_two_that_start_at_once_one_trains_and_the_other_is_refused(
 def test_the_lock_of_a_process_that_is_killed_is_free_at_once(case: Case, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = train_one_epoch(case, run)
-    with pytest.raises(OutputError, match=REFUSAL), alone(run):
+    with pytest.raises(OutputError, match=REFUSAL), locked(run):
         pass
     process.kill()
     assert wait_for(process).code == -signal.SIGKILL
-    with alone(run):
+    with locked(run):
         pass
 
 

@@ -33,7 +33,8 @@ SAVING = {
     "before fsync of the folder": 6,
     "after fsync of the folder": 6,
 }
-LOGGING = {"half of a line of metrics.jsonl written": 20}
+HALF_A_LINE = "half of a line of metrics.jsonl written"
+LOGGING = {HALF_A_LINE: 20}
 POINTS = SAVING | LOGGING
 
 
@@ -104,7 +105,7 @@ def install(points: KillPoints) -> None:
 
     def append(path: Path, mode: str) -> HalfWrittenFile:
         raw = io.FileIO(path, f"{mode}+")
-        return HalfWrittenFile(raw, points, *LOGGING, "")
+        return HalfWrittenFile(raw, points, HALF_A_LINE, "")
 
     def fsync(handle: int) -> None:
         is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
@@ -119,9 +120,11 @@ def install(points: KillPoints) -> None:
     chmod = points.around("before chmod", os.chmod, "")
     calls = {"fdopen": fdopen, "fsync": fsync, "chmod": chmod, "replace": replace}
     mkstemp = points.around("", tempfile.mkstemp, "temporary file made")
-    writing.os = SimpleNamespace(**vars(os) | calls)  # type: ignore[assignment]
-    writing.tempfile = SimpleNamespace(mkstemp=mkstemp)  # type: ignore[assignment]
-    writing.open = append  # type: ignore[attr-defined]
+    vars(writing).update(
+        os=SimpleNamespace(**vars(os) | calls),
+        tempfile=SimpleNamespace(mkstemp=mkstemp),
+        open=append,
+    )
 
 
 if __name__ == "__main__":
