@@ -21,9 +21,9 @@ gradcheck: .venv/run ## check every gradient, and the checker itself
 	$(BIN)/mlpcli gradcheck configs/digits.toml
 	$(BIN)/mlpcli gradcheck --self-test
 
-test: .venv/dev ## run all tests and measure their coverage
+test: .venv/dev ## run all tests, on every core, and measure their coverage
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses logical --dist worksteal --cov --cov-report=term
 
 crash: .venv/dev ## kill training processes N times (1000), resume them, and compare every byte
 	$(BIN)/python -m tests.reliability.crash $(N)
