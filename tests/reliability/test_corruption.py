@@ -83,7 +83,9 @@ def test_a_model_says_what_to_do_where_it_was_changed_on_purpose(tmp_path: Path)
     )
 
 
-def test_a_model_of_another_program_needs_no_seal_but_one_that_it_has_must_hold(tmp_path: Path) -> None:
+def test_a_model_of_another_program_needs_no_seal_but_one_that_it_has_must_hold(
+    tmp_path: Path,
+) -> None:
     written, foreign = LOADERS["model"].valid(tmp_path)
     path = put(tmp_path / "model.npz", foreign)
     assert modelfile.load(path).classes == modelfile.load(put(tmp_path / "m.npz", written)).classes

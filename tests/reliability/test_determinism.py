@@ -48,9 +48,10 @@ def test_another_seed_gives_other_bytes(command: Command) -> None:
 
 def test_the_same_seed_in_two_processes_gives_the_same_bytes(command: Command) -> None:
     words = ("--hidden", 128, "--batch-size", 400, "--threads", 2)  # enough work for two
-    twice = [model_bytes(command, *words) for _ in range(2)]
+    first = model_bytes(command, *words)
+    second = model_bytes(command, *words)
     assert json.loads(Path("run/result.json").read_text(encoding="utf-8"))["threads"] == 2
-    assert twice[0] == twice[1]
+    assert first == second
 
 
 @pytest.mark.parametrize("words", [("--json",), ("--quiet",), ("--json", "--quiet")])
@@ -62,9 +63,9 @@ def test_neither_the_time_nor_the_folder_changes_anything(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = model_bytes(command)
-    local, calm = time.localtime, time.time
-    monkeypatch.setattr(time, "time", lambda: calm() - 1e9)
-    monkeypatch.setattr(time, "localtime", lambda seconds=None: local(1e9))
+    time_now, localtime = time.time, time.localtime
+    monkeypatch.setattr(time, "time", lambda: time_now() - 1e9)
+    monkeypatch.setattr(time, "localtime", lambda seconds=None: localtime(1e9))
     assert command("train", *SMALL, "--out", "a/folder with another name").exit_code == 0
     assert Path("a/folder with another name/model.npz").read_bytes() == now
 
@@ -72,12 +73,8 @@ def test_neither_the_time_nor_the_folder_changes_anything(
 def test_a_process_of_its_own_gives_the_same_bytes(
     command: Command, mlpcli: Run, tmp_path: Path
 ) -> None:
-    assert (
-        mlpcli(
-            "train", *SMALL, "--out", "other", env=os.environ | {"PYTHONHASHSEED": "12"}
-        ).returncode
-        == 0
-    )
+    environment = os.environ | {"PYTHONHASHSEED": "12"}
+    assert mlpcli("train", *SMALL, "--out", "other", env=environment).returncode == 0
     assert (tmp_path / "other" / "model.npz").read_bytes() == model_bytes(command)
 
 
@@ -86,15 +83,9 @@ def test_a_run_can_be_replayed_from_its_configuration(
 ) -> None:
     write_csv(tmp_path / "rows.csv")
     write_csv(tmp_path / "more.csv", rows=30)
-    settings = (
-        "--set",
-        "data.validation=more.csv",
-        "--set",
-        "optimizer.name=adam",
-        "--set",
-        "network.l2=1e-5",
-    )
-    first = model_bytes(command, "--data", "rows.csv", "--seed", 5, *settings)
+    overrides = ("data.validation=more.csv", "optimizer.name=adam", "network.l2=1e-5")
+    words = [word for override in overrides for word in ("--set", override)]
+    first = model_bytes(command, "--data", "rows.csv", "--seed", 5, *words)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert command("train", "../run/config.toml", "--out", "again").exit_code == 0

@@ -1,4 +1,4 @@
-"""Checkpoints by other hands: whole, and with a seal that is right, but not what mlpcli writes, or of another run."""
+"""Checkpoints of other programs or runs: whole and sealed, but not what the run needs."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from tests.support.loaders import small_checkpoint
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"shape": [10**6, 10**6, 10**6]}, "theta is not"),
         ({"shape": [4.0, 3, 2]}, "are no counts"),
@@ -43,27 +43,28 @@ from tests.support.loaders import small_checkpoint
         ({"best": [1, None]}, "must be real number"),
         ({"about": 3}, "not subscriptable"),
         ({"about": {"log_bytes": -1}}, "are no counts"),
-        ({"about": {"log_bytes": 1, "seconds": 0.5}}, "computed_by"),
+        ({"about": {"log_bytes": 1, "seconds": 0.5}}, "data_sha256"),
+        ({"about": {"log_bytes": 1, "seconds": 0.5, "data_sha256": ""}}, "computed_by"),
     ],
 )
 def test_a_checkpoint_with_a_seal_whose_header_does_not_fit_is_refused(
-    changes: dict[str, Any], said: str, tmp_path: Path
+    changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     path = make_checkpoint(tmp_path)
     arrays = read_npz(path)
     header = json.loads(arrays["header"].tobytes()) | changes
-    write_npz(path, arrays | {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)})
-    with pytest.raises(
-        ModelError, match=r"checkpoint\.npz: is not a checkpoint of mlpcli, or not a whole one"
-    ) as caught:
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    write_npz(path, arrays)
+    sentence = r"checkpoint\.npz: is not a checkpoint of mlpcli, or not a whole one"
+    with pytest.raises(ModelError, match=sentence) as caught:
         checkpoint.load(tmp_path)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "order", [np.array([0, 0, 1]), np.array([1, 2, 3]), np.array([0.0, 1.0]), np.array([[0, 1]])]
 )
-def test_a_checkpoint_with_a_seal_whose_order_is_none_is_refused(
+def test_a_checkpoint_with_a_seal_whose_order_is_invalid_is_refused(
     order: Raw, tmp_path: Path
 ) -> None:
     path = make_checkpoint(tmp_path)
@@ -93,7 +94,5 @@ def test_a_checkpoint_that_does_not_go_with_its_run_is_refused(
     checkpoint.save(tmp_path / "run", swap(checkpoint.load(tmp_path / "run")))
     done = command("train", "--resume", "run", "--epochs", "4")
     assert done.exit_code == 2
-    assert (
-        "run: its checkpoint does not go with its settings and data. Start a new run."
-        in done.stderr
-    )
+    sentence = "run: its checkpoint does not go with its settings and data. Start a new run."
+    assert sentence in done.stderr

@@ -138,6 +138,11 @@ def check_files(folder: Path) -> None:
         json.loads(path.read_text(encoding="utf-8"))
 
 
+def half_written(folder: Path) -> list[Path]:
+    """The temporary files that a folder holds."""
+    return list(folder.glob(".*.part"))
+
+
 def children() -> set[int]:
     """The ids of this process's children, with those that have ended and were not waited for."""
     listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
