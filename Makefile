@@ -4,9 +4,11 @@ MNIST ?= ../shared/data/mnist
 N ?= 1000
 INPUTS ?= 100000
 BIN := .venv/bin
+PIP := -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 
-.PHONY: help train mnist gradcheck test crash fuzz lint types format bench bench-quick clean
+.PHONY: help train mnist gradcheck test test-oldest crash fuzz lint types format pictures bench \
+	bench-quick constraints clean
 
 help: ## show what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +27,9 @@ test: .venv/dev ## run all tests, on every core, and measure their coverage
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --numprocesses logical --dist worksteal --cov --cov-report=term
 
+test-oldest: .venv-oldest/ready ## run all tests on the oldest versions allowed, with Python 3.11
+	.venv-oldest/bin/python -m pytest --numprocesses logical --dist worksteal
+
 crash: .venv/dev ## kill training processes N times (1000), resume them, and compare every byte
 	$(BIN)/python -m tests.reliability.crash $(N)
 
@@ -42,27 +47,43 @@ format: .venv/dev ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+pictures: .venv/run ## draw the README's pictures of a terminal anew
+	$(BIN)/python -m docs.pictures.make docs/pictures
+
 bench: .venv-bench/all ## measure beside JAX, PyTorch, Keras and scikit-learn, in half an hour (MNIST=folder)
 	.venv-bench/bin/python -m benchmarks.bench --mnist $(MNIST)
 
 bench-quick: .venv-bench/quick ## a part of it, in three minutes: no Keras, two networks (MNIST=folder)
 	.venv-bench/bin/python -m benchmarks.bench --mnist $(MNIST) --quick
 
+constraints: ## write constraints.txt anew: the newest versions, which the next make installs
+	$(PYTHON) -m venv --clear .venv-constraints
+	.venv-constraints/bin/python $(PIP) install --quiet --upgrade "pip>=25.1"
+	.venv-constraints/bin/python $(PIP) install --quiet --editable . --group dev
+	.venv-constraints/bin/python $(PIP) freeze --exclude-editable > constraints.txt
+	rm -rf .venv-constraints
+
 clean: ## remove everything that was made here, but not your runs
-	rm -rf .venv .venv-bench dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-oldest .venv-bench dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/pip:
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+.venv/pip: constraints.txt
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python $(PIP) install --quiet --upgrade "pip>=25.1"
 	@touch $@
 
 .venv/run: .venv/pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python $(PIP) install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
 .venv/dev: .venv/run
-	$(BIN)/python -m pip install --quiet --group dev
+	$(BIN)/python $(PIP) install --quiet --constraint constraints.txt --group dev
+	@touch $@
+
+.venv-oldest/ready: constraints-oldest.txt pyproject.toml
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python $(PIP) install --quiet --upgrade "pip>=25.1"
+	.venv-oldest/bin/python $(PIP) install --quiet --constraint constraints-oldest.txt --editable . --group test
 	@touch $@
 
 .venv-bench/pip:
