@@ -1,4 +1,4 @@
-"""Scores of a network on rows: loss, accuracy, confusion, and precision, recall and F1 by class."""
+"""Scores of a network on rows: loss, accuracies, confusion, and the scores of each class."""
 
 import math
 from collections.abc import Iterable
@@ -46,6 +46,23 @@ class Scores:
         return wilson_interval(self.correct, self.n_rows)
 
     @property
+    def balanced_accuracy(self) -> float:
+        """The mean recall of the classes that have rows, from 0 to 1."""
+        right = self.labels[self.labels == self.predicted]
+        correct = np.bincount(right, minlength=self.K)
+        labelled = np.bincount(self.labels, minlength=self.K)
+        has_rows = labelled > 0
+        recalls = correct[has_rows] / labelled[has_rows]
+        return float(recalls.mean())
+
+    @property
+    def largest_class(self) -> float:
+        """The share of rows with the commonest label: the accuracy of always guessing it."""
+        labelled = np.bincount(self.labels)
+        commonest = int(labelled.max())
+        return commonest / self.n_rows
+
+    @property
     def confusion(self) -> NDArray[np.int64]:
         """The confusion matrix (K,K): a row for each label, a column for each prediction."""
         cells = self.labels * self.K + self.predicted
@@ -61,12 +78,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """The rows with a class's label, and its precision, recall and F1, each 0 where undefined."""
+    """The rows with a class's label, and its precision, recall and F1.
+
+    Each is None where it is undefined: all three for a class without rows, the precision for one
+    that is never predicted.
+    """
 
     n_rows: int
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
 
 
 def by_class(confusion: NDArray[np.int64]) -> list[ClassScores]:
@@ -79,19 +100,14 @@ def by_class(confusion: NDArray[np.int64]) -> list[ClassScores]:
 
 
 def _class_scores(correct: int, labelled: int, predicted: int) -> ClassScores:
-    return ClassScores(
-        n_rows=labelled,
-        precision=_ratio(correct, predicted),
-        recall=_ratio(correct, labelled),
-        f1=_ratio(2 * correct, labelled + predicted),
-    )
-
-
-def _ratio(count: int, total: int) -> float:
-    """The share that `count` is of `total`, 0 if there is nothing to share."""
-    if total == 0:
-        return 0.0
-    return count / total
+    if labelled == 0:  # no model can be right about a class without rows, nor wrong
+        return ClassScores(0, None, None, None)
+    precision = None
+    if predicted > 0:
+        precision = correct / predicted
+    recall = correct / labelled
+    f1 = 2 * correct / (labelled + predicted)
+    return ClassScores(labelled, precision, recall, f1)
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:

@@ -49,9 +49,16 @@ def _by_class(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
     for name in ("rows", "precision", "recall", "F1"):
         table.add_column(name, justify="right")
     for name, scores in zip(classes, by_class(confusion), strict=True):
-        shares = [f"{share:.4f}" for share in (scores.precision, scores.recall, scores.f1)]
+        shares = [_share(share) for share in (scores.precision, scores.recall, scores.f1)]
         table.add_row(_shortened(name, NAME_WIDTH), f"{scores.n_rows:,}", *shares)
     return table
+
+
+def _share(share: float | None) -> str:
+    """A share in four decimals, "–" where there is none."""
+    if share is None:
+        return "–"
+    return f"{share:.4f}"
 
 
 def _shortened(name: str, width: int) -> Text:

@@ -4,9 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import (
     accuracy_score,
+    balanced_accuracy_score,
     confusion_matrix,
     log_loss,
     precision_recall_fscore_support,
@@ -14,9 +18,10 @@ from sklearn.metrics import (
 
 from mlpcli.arrays import Floats, Labels, Shape
 from mlpcli.model.buffers import workspace
-from mlpcli.model.metrics import ByRow, Scores, by_class, score, wilson_interval
+from mlpcli.model.metrics import ByRow, ClassScores, Scores, by_class, score, wilson_interval
 from mlpcli.model.network import Network
 from tests.support import reference
+from tests.support.formats import some
 
 N, D, H, K = 53, 7, 11, 5
 SHAPE = Shape(D, H, K)
@@ -101,14 +106,65 @@ def test_precision_recall_and_f1_equal_scikit_learns() -> None:
     assert [c.f1 for c in classes] == pytest.approx(f1, rel=1e-12)
 
 
-def test_classes_never_seen_or_never_predicted_score_0_as_in_scikit_learn() -> None:
-    labels = np.array([0, 0, 1, 1, 4])
-    predicted = np.array([0, 2, 2, 1, 0])  # 2 is not seen, 4 not predicted, 3 neither
-    scores = Scores(0.0, labels, predicted, np.ones(5), K)
-    expected = precision_recall_fscore_support(labels, predicted, labels=range(K), zero_division=0)
-    classes = [(c.precision, c.recall, c.f1, c.n_rows) for c in by_class(scores.confusion)]
-    np.testing.assert_allclose(np.array(classes).T, expected)
+LABELS = np.array([0, 0, 1, 1, 4])
+PREDICTED = np.array([0, 2, 2, 1, 0])  # 2 has no rows, 4 is never predicted, 3 neither
+
+
+def test_what_is_undefined_in_a_class_is_none_where_scikit_learn_has_nan() -> None:
+    scores = Scores(0.0, LABELS, PREDICTED, np.ones(5), K)
+    expected = precision_recall_fscore_support(
+        LABELS, PREDICTED, labels=range(K), zero_division=np.nan
+    )
+    classes = by_class(scores.confusion)
+    with_rows = [0, 1, 4]
+    for k in with_rows:
+        c = classes[k]
+        values = [np.nan if v is None else v for v in (c.precision, c.recall, c.f1, c.n_rows)]
+        np.testing.assert_allclose(values, [column[k] for column in expected])
     assert scores.confusion.shape == (K, K)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_class_without_rows_has_no_scores_predicted_or_not(k: int) -> None:
+    scores = Scores(0.0, LABELS, PREDICTED, np.ones(5), K)
+    assert by_class(scores.confusion)[k] == ClassScores(0, None, None, None)
+
+
+def test_a_class_that_is_never_predicted_has_no_precision_and_a_recall_of_0() -> None:
+    scores = Scores(0.0, LABELS, PREDICTED, np.ones(5), K)
+    assert by_class(scores.confusion)[4] == ClassScores(1, None, 0.0, 0.0)
+
+
+rows_of_classes = st.lists(st.tuples(st.integers(0, K - 1), st.integers(0, K - 1)), min_size=1)
+
+
+# scikit-learn warns of predictions that are no label, and of a single label.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@some
+@given(rows_of_classes)
+def test_balanced_accuracy_and_largest_class_equal_scikit_learns(
+    rows: list[tuple[int, int]],
+) -> None:
+    labels, predicted = np.array(rows).T
+    scores = Scores(0.0, labels, predicted, np.ones(len(rows)), K)
+    expected = balanced_accuracy_score(labels, predicted)
+    assert scores.balanced_accuracy == pytest.approx(expected, rel=1e-12)
+    of_the_commonest = DummyClassifier(strategy="most_frequent").fit(labels, labels)
+    assert scores.largest_class == of_the_commonest.score(labels, labels)
+
+
+def test_guessing_the_largest_class_alone_has_its_share_and_a_balanced_accuracy_of_1_in_k() -> None:
+    labels = np.array([0] * 90 + [1] * 10)
+    scores = Scores(0.0, labels, np.zeros_like(labels), np.ones(100), 2)
+    assert (scores.accuracy, scores.largest_class) == (0.9, 0.9)
+    assert scores.balanced_accuracy == 0.5
+
+
+def test_classes_without_rows_do_not_lower_the_balanced_accuracy() -> None:
+    labels = np.array([0, 0, 3, 3])
+    scores = Scores(0.0, labels, np.array([0, 0, 3, 1]), np.ones(4), K)
+    assert scores.balanced_accuracy == 0.75
+    assert scores.largest_class == 0.5
 
 
 @pytest.mark.parametrize(
