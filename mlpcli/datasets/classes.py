@@ -13,10 +13,12 @@ def class_names(table: Table) -> tuple[str, ...]:
 
     Raises DataError if there is one class only.
     """
-    names = [str(name) for name in np.unique(table.labels)]
+    found = np.unique(table.labels)
+    names = [str(label) for label in found]
     if len(names) < 2:
+        name = names[0]
         raise DataError(
-            f"{table.origin}: has one class only ({names[0]!r}); a classifier needs at least two."
+            f"{table.origin}: has one class only ({name!r}); a classifier needs at least two."
         )
     try:
         return tuple(sorted(names, key=int))
@@ -29,14 +31,17 @@ def encode(table: Table, classes: tuple[str, ...], reference: str) -> Labels:
 
     Raises DataError for a label that is none of the classes, which are those of `reference`.
     """
-    found, inverse = np.unique(table.labels, return_inverse=True)
     index_of = {name: index for index, name in enumerate(classes)}
-    names = [str(label) for label in found]
-    unknown = [name for name in names if name not in index_of]
-    if unknown:
-        raise DataError(
-            f"{table.origin}: has the label {unknown[0]!r}, which {reference} never saw. "
-            f"The known classes are {names_in_words(classes)}."
-        )
-    indices = np.array([index_of[name] for name in names], np.intp)
-    return indices[inverse.reshape(-1)]
+    found, inverse = np.unique(table.labels, return_inverse=True)
+    indices: list[int] = []
+    for label in found:
+        name = str(label)
+        if name not in index_of:
+            known = names_in_words(classes)
+            raise DataError(
+                f"{table.origin}: has the label {name!r}, which {reference} never saw. "
+                f"The known classes are {known}."
+            )
+        indices.append(index_of[name])
+    index_of_found = np.array(indices, np.intp)
+    return index_of_found[inverse.reshape(-1)]

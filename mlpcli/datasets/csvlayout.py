@@ -39,7 +39,8 @@ class Layout:
             return number
         names = list(self.columns)
         names.insert(self.target, "")
-        return f"{number} ({names[index]})"
+        name = names[index]
+        return f"{number} ({name})"
 
 
 def find_layout(path: Path, target: str) -> Layout:
@@ -55,18 +56,21 @@ def find_layout(path: Path, target: str) -> Layout:
     if not rows:
         raise DataError(f"{path}: is empty.")
     header_lines, first = rows[0]
-    second = rows[-1].cells if len(rows) == 2 else []
-    if len(first) < 2:
+    width = len(first)
+    second: list[str] = []
+    if len(rows) == 2:
+        second = rows[1].cells
+    if width < 2:
         raise DataError(
             f"{path}: has one column only; it needs features and a label, separated by , ; or tab."
         )
     column = _target_column(path, first, target)
     if not target and not _is_header(first, second, column):
-        return Layout(delimiter, len(first), column, 0, ())
+        return Layout(delimiter, width, column, 0, ())
     if not second:
         raise DataError(f"{path}: has a header and no rows.")
-    columns = _unique(_without(first, column))
-    return Layout(delimiter, len(first), column, header_lines, columns)
+    others = _without(first, column)
+    return Layout(delimiter, width, column, header_lines, _unique(others))
 
 
 def _find_delimiter(lines: Iterable[str]) -> str:
@@ -90,7 +94,11 @@ def read_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[Row]
 
 def empty_blank_lines(lines: Iterable[str], delimiter: str) -> Iterator[str]:
     """The lines, with those of spaces alone made empty: both parsers skip an empty line."""
-    return (line if delimiter in line or line.strip() else "\n" for line in lines)
+    for line in lines:
+        if delimiter in line or line.strip():
+            yield line
+        else:
+            yield "\n"
 
 
 def _target_column(path: Path, first: list[str], target: str) -> int:
@@ -111,13 +119,20 @@ def _is_header(first: list[str], second: list[str], target: int) -> bool:
     If the label's cell alone is a word, it may be the label of a row. It is a header if the other
     cells number the columns, and the label below is a number.
     """
-    words = [index for index, cell in enumerate(first) if cell.strip() and not is_number(cell)]
+    words = [index for index, cell in enumerate(first) if _is_word(cell)]
     if words != [target]:
         return bool(words)
     others = _without(first, target)
     if not all(map(str.isdigit, others)) or not _unique(others):
         return False
-    return len(second) == len(first) and is_number(second[target])
+    if len(second) != len(first):
+        return False
+    return is_number(second[target])
+
+
+def _is_word(cell: str) -> bool:
+    """Whether the cell is neither empty nor a number."""
+    return bool(cell.strip()) and not is_number(cell)
 
 
 def _without(cells: list[str], index: int) -> list[str]:

@@ -15,20 +15,23 @@ class BatchLoader:
     """Gathers raw rows into a buffer of their own type, and scales them into the network's x."""
 
     def __init__(self, rows: Rows, scaling: Scaling, B: int) -> None:
-        D = rows.x.shape[1]
-        is_large_image = rows.x.dtype == np.uint8 and D >= LARGE_IMAGE
         self.rows = rows
         self.scaling = scaling
-        self.raw = np.empty((B, D), rows.x.dtype)
+        D = rows.x.shape[1]
+        dtype = rows.x.dtype
+        self.raw = np.empty((B, D), dtype)
+        is_large_image = dtype == np.uint8 and D >= LARGE_IMAGE
         self.may_have_blank_borders = is_large_image and scaling.keeps_zero
 
     def fill(self, indices: Index, x: Floats) -> Labels:
         """Write the rows of these indices (n), scaled, into x (n,D); returns their labels (n)."""
-        raw = self.raw[: len(indices)]
-        index = self.rows.index[indices]
-        np.take(self.rows.x, index, axis=0, out=raw, mode="clip")
+        rows = self.rows
+        index = rows.index[indices]
+        n = len(index)
+        raw = self.raw[:n]
+        np.take(rows.x, index, axis=0, out=raw, mode="clip")
         self.scaling.apply(raw, x)
-        return self.rows.labels[index]
+        return rows.labels[index]
 
     def active_columns(self, n: int) -> slice:
         """The columns from the first to the last that are not all zero in the n rows just filled.
@@ -37,15 +40,23 @@ class BatchLoader:
         """
         if not self.may_have_blank_borders:
             return ALL
-        largest = np.maximum.reduce(self.raw[:n], axis=0)
+        raw = self.raw[:n]
+        largest = np.maximum.reduce(raw, axis=0)
         (active,) = largest.nonzero()
         if not len(active):
             return slice(0, 0)
-        return slice(active[0], active[-1] + 1)
+        first = active[0]
+        last = active[-1]
+        return slice(first, last + 1)
 
     def batches(self, x: Floats) -> Iterator[tuple[Floats, Labels]]:
         """All rows in order, at most len(x) at a time, each minibatch written into x."""
-        indices = np.arange(len(self.rows))
-        for piece in chunks(len(indices), len(x)):
-            batch = x[: piece.stop - piece.start]
-            yield batch, self.fill(indices[piece], batch)
+        n_rows = len(self.rows)
+        B = len(x)
+        indices = np.arange(n_rows)
+        for piece in chunks(n_rows, B):
+            batch_indices = indices[piece]
+            n = len(batch_indices)
+            batch = x[:n]
+            labels = self.fill(batch_indices, batch)
+            yield batch, labels

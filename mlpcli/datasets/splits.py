@@ -20,23 +20,39 @@ def split(
     fractions before its own, not on those after it.
     Raises DataError for a class with too few rows to be in every subset.
     """
-    pieces: dict[str, list[Index]] = {name: [] for name in ("train", *fractions)}
-    n_by_class = np.bincount(labels, minlength=len(classes))
-    by_class = np.split(np.argsort(labels, kind="stable"), np.cumsum(n_by_class)[:-1])
+    subsets = ["train", *fractions]
+    pieces: dict[str, list[Index]] = {subset: [] for subset in subsets}
+    by_class = _by_class(labels, len(classes))
     for class_name, indices in zip(classes, by_class, strict=True):
+        n_rows = len(indices)
         rest = rng.permutation(indices)
         for subset, fraction in fractions.items():
-            count = max(1, round(fraction * len(indices)))
+            share = round(fraction * n_rows)
+            count = max(1, share)
             pieces[subset].append(rest[:count])
             rest = rest[count:]
         if not len(rest):
-            raise DataError(_too_few(class_name, len(indices)))
+            raise DataError(_too_few(class_name, n_rows))
         pieces["train"].append(rest)
-    return {subset: np.sort(np.concatenate(found)) for subset, found in pieces.items()}
+    return {subset: _joined(pieces[subset]) for subset in subsets}
+
+
+def _by_class(labels: Labels, n_classes: int) -> list[Index]:
+    """The indices of each class's rows, in ascending order."""
+    counts = np.bincount(labels, minlength=n_classes)
+    ends = np.cumsum(counts)
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, ends[:-1])
+
+
+def _joined(pieces: list[Index]) -> Index:
+    return np.sort(np.concatenate(pieces))
 
 
 def _too_few(class_name: str, n_rows: int) -> str:
-    rows = "row" if n_rows == 1 else "rows"
+    rows = "rows"
+    if n_rows == 1:
+        rows = "row"
     return (
         f"class {class_name!r} has {n_rows:,} {rows}, "
         "too few to split into training, validation and test rows. "

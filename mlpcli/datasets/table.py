@@ -50,20 +50,26 @@ def checked_table(origin: str, x: Raw, labels: NDArray[Any]) -> Table:
     Raises DataError if these are not rows of finite numbers with one label each.
     """
     _check_features(origin, x)
+    n_rows = len(x)
     image = None
     if x.ndim == 3:
-        image = (x.shape[1], x.shape[2])
-    x = x.reshape(len(x), -1)
+        _, height, width = x.shape
+        image = (height, width)
+    x = x.reshape(n_rows, -1)
     if x.dtype.kind == "f":
         _check_finite(origin, x)
     labels = _checked_labels(origin, labels)
-    if len(labels) != len(x):
+    n_labels = len(labels)
+    if n_labels != n_rows:
         raise DataError(
-            f"{origin}: has {len(x):,} rows of features and {len(labels):,} labels; "
+            f"{origin}: has {n_rows:,} rows of features and {n_labels:,} labels; "
             "each row needs one."
         )
-    x = np.ascontiguousarray(x, _native(x.dtype))
-    return Table(origin, x, labels, image or _guessed_image(x))
+    dtype = _native(x.dtype)
+    x = np.ascontiguousarray(x, dtype)
+    if image is None:
+        image = _guessed_image(x)
+    return Table(origin, x, labels, image)
 
 
 def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -77,7 +83,8 @@ def _guessed_image(x: Raw) -> tuple[int, int] | None:
     """The sides of a square image, if rows are so many bytes that they probably are one."""
     D = x.shape[1]
     side = math.isqrt(D)
-    if x.dtype == np.uint8 and side * side == D and side >= MIN_SIDE:
+    is_square = side * side == D
+    if x.dtype == np.uint8 and is_square and side >= MIN_SIDE:
         return side, side
     return None
 
@@ -86,8 +93,11 @@ def as_uint8_if_lossless(x: Raw) -> Raw:
     """The same values as uint8 if all are whole numbers from 0 to 255, else x itself."""
     for piece in chunks(len(x), SWEEP):
         block = x[piece]
-        in_range = np.all(block >= 0) and np.all(block <= 255)
-        if not (in_range and np.all(block == np.floor(block))):
+        if not np.all(block >= 0):
+            return x
+        if not np.all(block <= 255):
+            return x
+        if not np.all(block == np.floor(block)):
             return x
     return x.astype(np.uint8)
 
@@ -106,10 +116,13 @@ def fingerprint(*tables: Table) -> str:
 
 def _contents(role: str, table: Table) -> Iterator[bytes | memoryview]:
     """What is hashed of a table: the type, the shape and the bytes of its features and labels."""
-    labels = np.char.encode(table.labels.astype(np.str_), "utf-8")
+    texts = table.labels.astype(np.str_)
+    labels = np.char.encode(texts, "utf-8")
     for array in (table.x, labels):
-        yield f"{role} {array.dtype.str} {array.shape}".encode()
-        yield array.reshape(-1).view(np.uint8).data
+        title = f"{role} {array.dtype.str} {array.shape}"
+        yield title.encode()
+        flat = array.reshape(-1)
+        yield flat.view(np.uint8).data
 
 
 def match_columns(table: Table, columns: tuple[str, ...], n_features: int, reference: str) -> Table:
@@ -124,9 +137,9 @@ def match_columns(table: Table, columns: tuple[str, ...], n_features: int, refer
         )
     if not columns or not table.columns or columns == table.columns:
         return table
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise DataError(f"{table.origin}: has no column {missing[0]!r}, which {reference} has.")
+    for name in columns:
+        if name not in table.columns:
+            raise DataError(f"{table.origin}: has no column {name!r}, which {reference} has.")
     order = [table.columns.index(name) for name in columns]
     x = np.ascontiguousarray(table.x[:, order])
     return replace(table, x=x, columns=columns)
@@ -164,15 +177,16 @@ def _check_finite(origin: str, x: Raw) -> None:
     for piece in chunks(len(x), SWEEP):
         bad = ~(np.abs(x[piece]) <= MAX_FEATURE)
         if first is None and bad.any():
-            row, column = map(int, np.argwhere(bad)[0])
-            first = (piece.start + row, column)
+            row, column = np.argwhere(bad)[0]
+            first = (piece.start + int(row), int(column))
         n_bad += int(np.count_nonzero(bad))
     if first is None:
         return
     row, column = first
+    value = x[first]
     raise DataError(
         f"{origin}: {n_bad:,} feature values are missing, infinite or too large; "
-        f"the first is {x[first]} in row {row:,}, column {column:,} (counted from 0). "
+        f"the first is {value} in row {row:,}, column {column:,} (counted from 0). "
         "Fill in or remove such rows."
     )
 
@@ -200,11 +214,14 @@ def _checked_labels(origin: str, labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _whole_numbers(origin: str, labels: NDArray[Any]) -> NDArray[np.int64]:
-    whole = np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) < MAX_LABEL)
-    if not whole.all():
-        row = int(np.argmin(whole))
+    is_whole = labels == np.floor(labels)
+    is_small = np.abs(labels) < MAX_LABEL  # and so neither infinite nor missing
+    good = is_whole & is_small
+    if not good.all():
+        row = int(np.argmin(good))
+        label = labels[row]
         raise DataError(
-            f"{origin}: the label in row {row:,} (counted from 0) is {labels[row]}; "
+            f"{origin}: the label in row {row:,} (counted from 0) is {label}; "
             "labels must be whole numbers or strings "
             "(this tool classifies, it does not fit curves)."
         )

@@ -3,13 +3,15 @@
     W1 (D,H)  b1 (H)  W2 (H,K)  b2 (K)  offset (D)  scale (D)  header (JSON text as uint8 bytes)
 
 A row x is scored by softmax(φ((x − offset) · scale @ W1 + b1) @ W2 + b2), without dropout.
-The header of a file that `save` wrote says that it is sealed; one put together by other hands need not be.
+A file that `save` wrote ends in a checksum, and its header says so ("sealed"); a file that another
+program made needs neither.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,74 +23,115 @@ from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.storage.reading import check_seal, read_npz
 from mlpcli.storage.writing import write_npz
 
-FORMAT, VERSION = "mlpcli-model", 1
-ARRAYS = ("W1", "b1", "W2", "b2", "offset", "scale")
-MOST_PACKED = 32  # no weights that were learnt shrink to so small a part of their size
+FORMAT = "mlpcli-model"
+VERSION = 1
+PARAMETERS = ("W1", "b1", "W2", "b2")
+ARRAYS = (*PARAMETERS, "offset", "scale")
+REQUIRED = {"format", "version", "activation", "classes"}  # keys of the header
+MAX_PACKED = 32  # weights that were learnt never shrink to so small a part of their size
+
+Arrays: TypeAlias = Mapping[str, Raw]
+Header: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Model:
-    """What a model file holds: the network, the scaling of its inputs, and the header."""
+    """A trained network, and what is needed to use it on raw rows.
+
+    Args:
+        network: The weights W1 (D,H), b1 (H), W2 (H,K) and b2 (K), and the activation.
+        scaling: The offset (D) and the scale (D) of the features.
+        header: The names of the K classes as `classes`, and whatever else a run records: `config`,
+            `data_sha256`, `scores`, `versions`, and `image` and `columns` if the data has them.
+    """
 
     network: Network
     scaling: Scaling
-    header: dict[str, Any]
+    header: Header
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the outputs, in their order."""
+        """The names of the K classes, in the order of the network's outputs."""
         return tuple(self.header["classes"])
 
     @property
     def image(self) -> tuple[int, int] | None:
-        """Height and width of a row that is a picture, where the header says so and the features agree."""
+        """Height and width of a row, if the header says that it is an image and D agrees."""
+        D = self.network.shape.D
         match self.header.get("image"):
-            case [int(height), int(width)] if height > 0 and height * width == self.network.shape.D:
+            case [int(height), int(width)] if height > 0 and height * width == D:
                 return height, width
         return None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The features' names in their order, where the header says them."""
+        """The names of the D features, or () if the header has none."""
+        D = self.network.shape.D
         names = self.header.get("columns")
-        known = isinstance(names, list) and len(names) == self.network.shape.D
-        return tuple(map(str, names)) if known else ()  # type: ignore[arg-type]
+        if not isinstance(names, list) or len(names) != D:
+            return ()
+        return tuple(str(name) for name in names)
 
 
 def save(path: Path, model: Model) -> None:
-    """Write the model, whole or not at all; equal models give equal bytes."""
-    fixed = {
-        "format": FORMAT,
-        "version": VERSION,
-        "activation": model.network.activation,
-        "sealed": True,
-    }
-    text = json.dumps(model.header | fixed, ensure_ascii=False, sort_keys=True)
-    arrays: dict[str, Raw] = {name: getattr(model.network, name) for name in ARRAYS[:4]}
-    arrays |= {"offset": model.scaling.offset, "scale": model.scaling.scale}
-    write_npz(path, arrays | {"header": np.frombuffer(text.encode(), np.uint8)})
+    """Write a model file, whole or not at all; equal models give equal bytes.
+
+    Args:
+        path: The file, which is replaced if it exists.
+        model: The model; its header gets the keys `format`, `version`, `activation`, `sealed`.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    network, scaling = model.network, model.scaling
+    header = dict(model.header)
+    header["format"] = FORMAT
+    header["version"] = VERSION
+    header["activation"] = network.activation
+    header["sealed"] = True
+    text = json.dumps(header, ensure_ascii=False, sort_keys=True)
+    arrays: dict[str, Raw] = {name: getattr(network, name) for name in PARAMETERS}
+    arrays["offset"] = scaling.offset
+    arrays["scale"] = scaling.scale
+    arrays["header"] = np.frombuffer(text.encode(), np.uint8)
+    write_npz(path, arrays)
 
 
 def load(path: Path) -> Model:
-    """Read a model; raises ModelError when the file is not a whole and consistent one."""
+    """Read a model file.
+
+    Args:
+        path: A file that `save` wrote, or one of the same arrays and header from elsewhere.
+
+    Returns:
+        The model, its weights in the widest of the types that the file holds them in.
+
+    Raises:
+        ModelError: The file is missing, damaged, of another version, or not a model file.
+    """
     try:
-        arrays = read_npz(path, MOST_PACKED)
+        arrays = read_npz(path, MAX_PACKED)
     except UnreadableFileError as error:
         raise ModelError(
             f"{path}: {error.problem}. It is no model that mlpcli train wrote, or it is damaged."
         ) from error
-    header = _header(path, arrays)
-    _check_seal(path, bool(header.get("sealed")))
-    missing = [name for name in ARRAYS if name not in arrays]
-    if missing:
-        raise ModelError(f"{path}: has no array {missing[0]!r}: it is not a whole model file.")
-    _check_arrays(path, arrays, len(header["classes"]))
+    header = _read_header(path, arrays)
+    _check_seal(path, needed=bool(header.get("sealed")))
+    _check_arrays(path, arrays, K=len(header["classes"]))
+    scaling = Scaling(arrays["offset"], arrays["scale"])
+    return Model(_network(arrays, header["activation"]), scaling, header)
+
+
+def _network(arrays: Arrays, activation: str) -> Network:
+    """The network of these weights, in the widest of their types."""
     D, H = arrays["W1"].shape
-    dtype = np.result_type(*(arrays[name] for name in ARRAYS[:4]))
-    network = Network(Shape(D, H, len(arrays["b2"])), header["activation"], dtype)
-    for name in ARRAYS[:4]:
-        getattr(network, name)[...] = arrays[name]
-    return Model(network, Scaling(arrays["offset"], arrays["scale"]), header)
+    K = len(arrays["b2"])
+    dtype = np.result_type(*(arrays[name] for name in PARAMETERS))
+    network = Network(Shape(D, H, K), activation, dtype)
+    for name in PARAMETERS:
+        view = getattr(network, name)
+        view[...] = arrays[name]
+    return network
 
 
 def _check_seal(path: Path, needed: bool) -> None:
@@ -96,52 +139,85 @@ def _check_seal(path: Path, needed: bool) -> None:
         check_seal(path, needed)
     except UnreadableFileError as error:
         raise ModelError(
-            f"{path}: {error.problem}. If it was changed on purpose, take 'sealed' out of its header."
+            f"{path}: {error.problem}. "
+            "If it was changed on purpose, take 'sealed' out of its header."
         ) from error
 
 
-def _header(path: Path, arrays: dict[str, Raw]) -> dict[str, Any]:
-    try:
-        header = json.loads(arrays["header"].tobytes())
-        known = header["format"] == FORMAT and header["activation"] in ACTIVATIONS
-        classes = header["classes"]
-        named = (
-            isinstance(classes, list) and classes and all(isinstance(name, str) for name in classes)
-        )
-        version = header["version"]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+def _read_header(path: Path, arrays: Arrays) -> Header:
+    header = _parse_header(arrays)
+    if header is None:
         raise ModelError(
             f"{path}: is not a model file of mlpcli: its header is missing or cannot be read."
-        ) from error
+        )
+    version = header["version"]
     if version != VERSION:
         raise ModelError(
-            f"{path}: is a model of format version {version!r}; this mlpcli reads version {VERSION}."
+            f"{path}: is a model of format version {version!r}; "
+            f"this mlpcli reads version {VERSION}."
         )
-    if not (known and named):
+    if not _is_valid(header):
         raise ModelError(
-            f"{path}: is not a model file of mlpcli: its header does not say format, activation, classes."
+            f"{path}: is not a model file of mlpcli: "
+            "its header does not say format, activation, classes."
         )
-    return dict(header)
+    return header
 
 
-def _check_arrays(path: Path, arrays: dict[str, Raw], K: int) -> None:
-    if arrays["W1"].ndim != 2:
+def _parse_header(arrays: Arrays) -> Header | None:
+    """The header, or None if it is no JSON object with the keys that it needs."""
+    if "header" not in arrays:
+        return None
+    try:
+        header = json.loads(arrays["header"].tobytes())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(header, dict):
+        return None
+    if not header.keys() >= REQUIRED:
+        return None
+    return header
+
+
+def _is_valid(header: Header) -> bool:
+    """Whether the header has this format, a known activation and at least one class name."""
+    if header["format"] != FORMAT:
+        return False
+    if header["activation"] not in list(ACTIVATIONS):
+        return False
+    classes = header["classes"]
+    if not isinstance(classes, list) or not classes:
+        return False
+    return all(isinstance(name, str) for name in classes)
+
+
+def _check_arrays(path: Path, arrays: Arrays, K: int) -> None:
+    """Raise ModelError unless all arrays are finite floats of shapes that agree with K classes."""
+    for name in ARRAYS:
+        if name not in arrays:
+            raise ModelError(f"{path}: has no array {name!r}: it is not a whole model file.")
+    W1 = arrays["W1"]
+    if W1.ndim != 2:
         raise ModelError(
-            f"{path}: W1 has {arrays['W1'].ndim} dimensions, where (features, hidden units) are needed."
+            f"{path}: W1 has {W1.ndim} dimensions, where (features, hidden units) are needed."
         )
-    D, H = arrays["W1"].shape
+    D, H = W1.shape
     if not D * H:
         raise ModelError(
             f"{path}: W1 has {D} features and {H} hidden units; both must be at least 1."
         )
-    right = {"W1": (D, H), "b1": (H,), "W2": (H, K), "b2": (K,), "offset": (D,), "scale": (D,)}
-    for name, shape in right.items():
-        array = arrays[name]
-        if array.shape != shape or array.dtype.kind != "f":
-            raise ModelError(
-                f"{path}: {name} is {array.dtype} {array.shape}, where floats {shape} are needed."
-            )
-        if not np.isfinite(array).all():
-            raise ModelError(
-                f"{path}: {name} holds numbers that are not finite: the file is damaged."
-            )
+    _check_array(path, "W1", W1, (D, H))
+    _check_array(path, "b1", arrays["b1"], (H,))
+    _check_array(path, "W2", arrays["W2"], (H, K))
+    _check_array(path, "b2", arrays["b2"], (K,))
+    _check_array(path, "offset", arrays["offset"], (D,))
+    _check_array(path, "scale", arrays["scale"], (D,))
+
+
+def _check_array(path: Path, name: str, array: Raw, shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype.kind != "f":
+        raise ModelError(
+            f"{path}: {name} is {array.dtype} {array.shape}, where floats {shape} are needed."
+        )
+    if not np.isfinite(array).all():
+        raise ModelError(f"{path}: {name} holds numbers that are not finite: the file is damaged.")

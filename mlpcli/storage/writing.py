@@ -19,9 +19,9 @@ from mlpcli.storage.reading import DIGEST, SEAL, digest
 def write_whole(
     path: Path, write: Callable[[BinaryIO], object], previous: Path | None = None
 ) -> None:
-    """Write a file so that it is there whole or not at all, and on disk when this returns.
+    """Write a file so that it exists whole or not at all, and is on disk when this returns.
 
-    What stood there is lost, or goes by the name `former`, but not before the new file is on disk.
+    An old file of that name is replaced, or kept as `previous`, once the new one is on disk.
     Raises OutputError with the system's reason; no temporary file is left behind.
     """
     temporary = None
@@ -42,7 +42,7 @@ def write_whole(
         raise OutputError(f"{path}: cannot be written: {system_reason(error)}.") from error
     finally:
         if temporary and os.path.exists(temporary):
-            with suppress(OSError):  # the next run clears it away
+            with suppress(OSError):  # the next run removes it
                 os.unlink(temporary)
 
 
@@ -54,15 +54,16 @@ def write_text(path: Path, text: str) -> None:
 def write_npz(path: Path, arrays: dict[str, Raw], previous: Path | None = None) -> None:
     """Write an uncompressed .npz as write_whole does; equal arrays give equal bytes.
 
-    It ends in the archive's comment, and that in the SHA-256 of all bytes before it: the seal.
+    It ends in a seal, in the archive's comment: the SHA-256 of all bytes before it.
     """
 
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w") as archive:
-            for name, array in arrays.items():
+            for name, value in arrays.items():
+                array = np.asarray(value)
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-            archive.comment = SEAL + b"0" * DIGEST
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+            archive.comment = SEAL + b"0" * DIGEST  # in place of the digest, to be overwritten
         file.write(digest(file))
 
     write_whole(path, write, previous)
@@ -79,25 +80,31 @@ def _appending(path: Path) -> Iterator[BinaryIO]:
 
 
 def append_line(path: Path, line: str) -> int:
-    """Add one line to a text file, for everyone to read at once; returns its number of bytes."""
+    """Add one line to a text file, where it can be read at once; returns its number of bytes."""
     with _appending(path) as file:
         return file.write(f"{line}\n".encode())
 
 
 def flush(path: Path) -> None:
-    """Return when a file is on disk."""
+    """Wait until what was appended to a file is on disk."""
     with _appending(path) as file:
         os.fsync(file.fileno())
 
 
 def cut(path: Path, length: int) -> int:
-    """Cut a file back to its first bytes, or begin it; returns its length, which may have been less."""
+    """Cut a file to its first `length` bytes, or make an empty one; returns its new length.
+
+    A file that is shorter stays as it is.
+    """
     with _appending(path) as file:
         return file.truncate(min(length, file.tell()))
 
 
 def make_folder(path: Path, new: bool = False) -> None:
-    """Make a folder and those above it; raises OutputError with the system's reason, also where `new` is not so."""
+    """Make a folder and those above it.
+
+    Raises OutputError with the system's reason, and if the folder must be `new` but exists.
+    """
     try:
         path.mkdir(parents=True, exist_ok=not new)
     except OSError as error:
@@ -105,13 +112,13 @@ def make_folder(path: Path, new: bool = False) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Delete a folder, if it is there and empty."""
+    """Delete a folder if it exists and is empty."""
     with suppress(OSError):
         path.rmdir()
 
 
 def move(path: Path, to: Path) -> None:
-    """Give a file another name, at once; raises OutputError with the system's reason."""
+    """Rename a file in one step; raises OutputError with the system's reason."""
     try:
         os.replace(path, to)
     except OSError as error:
@@ -119,7 +126,7 @@ def move(path: Path, to: Path) -> None:
 
 
 def remove(paths: list[Path]) -> None:
-    """Delete files, those that are there."""
+    """Delete those of the files that exist; raises OutputError with the system's reason."""
     for path in paths:
         try:
             path.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 from mlpcli.datasets.table import Table
 from mlpcli.errors import DataError, UnreadableFileError
@@ -21,29 +22,30 @@ IDX_CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0
 
 
 def put(path: Path, content: bytes) -> Path:
-    """Make a file anew; to write over an old one takes some systems a hundred times as long."""
+    """Make a new file: to write over an old one takes some systems a hundred times as long."""
     path.unlink(missing_ok=True)
     path.write_bytes(content)
     return path
 
 
 def idx(array: np.ndarray[Any, Any]) -> bytes:
-    """The IDX file of an array, as LeCun describes it: magic number, sizes, numbers, all big-endian."""
+    """The IDX file of an array, as LeCun describes it: magic number, sizes, numbers; big-endian."""
     code = IDX_CODES[array.dtype.str[1:]]
     header = struct.pack(f">4B{array.ndim}I", 0, 0, code, array.ndim, *array.shape)
     return header + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
 
 def idx_folder(folder: Path, **parts: bytes) -> Path:
-    """A folder with the files train_images, train_labels, t10k_images and t10k_labels that are given."""
+    """A folder with the given ones of train_images, train_labels, t10k_images, t10k_labels."""
     folder.mkdir(exist_ok=True)
+    ndim = {"images": 3, "labels": 1}
     for name, content in parts.items():
-        part, kind = name.split("_")
-        put(folder / f"{part}-{kind}-idx{3 if kind == 'images' else 1}-ubyte", content)
+        subset, kind = name.split("_")
+        put(folder / f"{subset}-{kind}-idx{ndim[kind]}-ubyte", content)
     return folder
 
 
-def npy(array: object) -> bytes:
+def npy(array: ArrayLike) -> bytes:
     """The .npy file of an array."""
     file = io.BytesIO()
     np.save(file, array)
@@ -51,7 +53,7 @@ def npy(array: object) -> bytes:
 
 
 def npy_header(text: str, data: bytes = b"") -> bytes:
-    """A .npy file with this text for its header, whatever that may be."""
+    """A .npy file with this text as its header, right or wrong."""
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode("latin-1") + data
 
 
@@ -65,35 +67,35 @@ def npz(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> byt
 
 
 def damaged(whole: bytes) -> st.SearchStrategy[bytes]:
-    """Random bytes, and a valid file that is cut short, or has some bytes changed, put in or taken out."""
-    places = st.integers(0, len(whole) - 1)
-    cut = places.map(lambda place: whole[:place])
+    """Random bytes, and a valid file cut short, or with bytes changed, inserted or deleted."""
+    offsets = st.integers(0, len(whole) - 1)
+    cut = offsets.map(lambda offset: whole[:offset])
     replaced = st.builds(
-        lambda place, length, new: whole[:place] + new + whole[place + length :],
-        places,
+        lambda offset, length, new: whole[:offset] + new + whole[offset + length :],
+        offsets,
         st.integers(0, 4),
         st.binary(max_size=4),
     )
     changed = st.builds(
-        lambda place, mask: whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :],
-        places,
+        lambda offset, mask: whole[:offset] + bytes([whole[offset] ^ mask]) + whole[offset + 1 :],
+        offsets,
         st.integers(1, 255),
     )
     return st.binary(max_size=200) | cut | replaced | changed
 
 
 def table_or_error(read: Callable[[], Table], path: Path) -> None:
-    """Whatever the file holds, reading it gives a table or a sentence that names it, and nothing else."""
+    """Whatever the file holds, reading it gives a table, or an error that names the file."""
     try:
-        rows = read()
+        table = read()
     except (DataError, UnreadableFileError) as error:
-        said = str(error)
-        rows = None
-    if rows is None:
-        assert str(path) in said
-        assert said.endswith(".")
+        sentence = str(error)
+        table = None
+    if table is None:
+        assert str(path) in sentence
+        assert sentence.endswith(".")
     else:
-        assert len(rows.x) == len(rows.labels) > 0
-        assert rows.x.dtype.kind in "buif"
-        assert rows.labels.dtype.kind in "iuU"
-        assert np.isfinite(rows.x).all()
+        assert len(table.x) == len(table.labels) > 0
+        assert table.x.dtype.kind in "buif"
+        assert table.labels.dtype.kind in "iuU"
+        assert np.isfinite(table.x).all()

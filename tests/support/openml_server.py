@@ -1,4 +1,4 @@
-"""A small OpenML on the loopback address: the JSON answers and gzipped ARFF that fetch_openml meets on openml.org."""
+"""A small OpenML on the loopback address: JSON answers and gzipped ARFF, as from openml.org."""
 
 import gzip
 import hashlib
@@ -28,7 +28,7 @@ NO_RESULTS = {"error": {"code": "372", "message": "No results", "additional_info
 
 @dataclass(frozen=True)
 class OpenmlSet:
-    """One data set: columns by name, each an ARFF type or a list of nominal values; None is a missing cell."""
+    """One data set; None is a missing cell."""
 
     name: str
     columns: Columns
@@ -39,24 +39,21 @@ class OpenmlSet:
     sparse: bool = False
 
     def arff(self) -> bytes:
-        kinds = {
-            name: kind if isinstance(kind, str) else f"{{{','.join(kind)}}}"
-            for name, kind in self.columns.items()
-        }
-        head = [
-            f'@RELATION "{self.name}"',
-            *(f"@ATTRIBUTE {name} {kind}" for name, kind in kinds.items()),
-            "@DATA",
-        ]
-        return "\n".join([*head, *map(self._line, self.rows), ""]).encode()
+        lines = [f'@RELATION "{self.name}"']
+        for name, kind in self.columns.items():
+            if isinstance(kind, list):
+                kind = f"{{{','.join(kind)}}}"
+            lines.append(f"@ATTRIBUTE {name} {kind}")
+        lines.append("@DATA")
+        lines.extend(self._line(row) for row in self.rows)
+        return "\n".join([*lines, ""]).encode()
 
     def _line(self, row: Sequence[object]) -> str:
         cells = ["?" if cell is None else str(cell) for cell in row]
-        if self.sparse:
-            return (
-                "{" + ", ".join(f"{k} {cell}" for k, cell in enumerate(cells) if cell != "0") + "}"
-            )
-        return ",".join(cells)
+        if not self.sparse:
+            return ",".join(cells)
+        pairs = [f"{k} {cell}" for k, cell in enumerate(cells) if cell != "0"]
+        return "{" + ", ".join(pairs) + "}"
 
     def features(self) -> list[dict[str, str]]:
         return [
@@ -87,7 +84,7 @@ def as_json(value: object, status: int = 200) -> Reply:
 
 @dataclass
 class Openml:
-    """What the server serves, and which paths it was asked for; `spoil` changes replies by the kind of question."""
+    """What the server serves, and the paths that were requested; `spoil` may change a reply."""
 
     sets: list[OpenmlSet]
     url: str = ""
@@ -149,7 +146,7 @@ class Openml:
 
 @contextmanager
 def redirected(url: str) -> Iterator[None]:
-    """Let fetch_openml ask this address where it would ask openml.org, and let it not wait between its tries."""
+    """Send fetch_openml to this address instead of openml.org, without waits between its tries."""
     from sklearn.datasets import _openml
 
     with pytest.MonkeyPatch.context() as patch:
@@ -177,7 +174,7 @@ def serve(*sets: OpenmlSet) -> Iterator[Openml]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing on stderr."""
+            """Write nothing to stderr."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         openml.url = f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""Careful reading: memory, what is no file, text, and the seal in which every changed byte shows."""
+"""Careful reading: memory, what is no file, text, and the seal that shows any changed byte."""
 
 import os
 import socket

@@ -4,8 +4,9 @@ import os
 import stat
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -34,13 +35,17 @@ def test_the_old_content_stays_until_the_new_is_whole(tmp_path: Path) -> None:
     assert path.read_text() == "new"
 
 
+def writing(content: bytes) -> Callable[[BinaryIO], object]:
+    return lambda file: file.write(content)
+
+
 def full_device(file: BinaryIO) -> None:
     file.write(b"half")
     with open("/dev/full", "wb", buffering=0) as device:
         device.write(b"more")
 
 
-def broken(error: BaseException) -> Any:
+def broken(error: BaseException) -> Callable[[BinaryIO], object]:
     def write(file: BinaryIO) -> None:
         file.write(b"half")
         raise error
@@ -58,7 +63,7 @@ def broken(error: BaseException) -> Any:
 )
 @pytest.mark.parametrize("old", [None, "old"])
 def test_a_failure_half_way_leaves_all_as_it_was(
-    write: Any, error: type[BaseException], old: str | None, tmp_path: Path
+    write: Callable[[BinaryIO], object], error: type[BaseException], old: str | None, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
     if old:
@@ -139,22 +144,23 @@ def test_a_file_that_is_not_there_is_begun(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_bytes() == b""
 
 
-def test_the_former_file_keeps_its_old_content_under_another_name(tmp_path: Path) -> None:
-    path, previous = tmp_path / "file", tmp_path / "former"
-    for number, old in enumerate([None, b"0", b"1"]):
-        files.write_whole(path, lambda file, number=number: file.write(b"%d" % number), previous)
-        assert path.read_bytes() == b"%d" % number
-        assert (previous.read_bytes() if previous.exists() else None) == old
+def test_the_previous_file_keeps_its_content_under_another_name(tmp_path: Path) -> None:
+    path, previous = tmp_path / "file", tmp_path / "previous"
+    for content in (b"0", b"1", b"2"):
+        before = path.read_bytes() if path.exists() else None
+        files.write_whole(path, writing(content), previous)
+        assert path.read_bytes() == content
+        assert (previous.read_bytes() if previous.exists() else None) == before
 
 
-def test_the_former_file_stays_where_it_is_when_the_new_one_fails(tmp_path: Path) -> None:
+def test_the_previous_file_stays_as_it_is_when_the_new_one_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"now")
-    (tmp_path / "former").write_bytes(b"before")
+    (tmp_path / "previous").write_bytes(b"before")
     with pytest.raises(OutputError):
-        files.write_whole(tmp_path / "file", full_device, tmp_path / "former")
+        files.write_whole(tmp_path / "file", full_device, tmp_path / "previous")
     assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {
         "file": b"now",
-        "former": b"before",
+        "previous": b"before",
     }
 
 
@@ -179,8 +185,8 @@ def test_all_is_on_disk_before_a_file_has_its_name_and_the_name_before_it_return
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", replaced)
     files.write_text(tmp_path / "file", "four")
-    files.write_whole(tmp_path / "file", lambda file: file.write(b"three"), tmp_path / "former")
-    assert done == ["4 bytes", "as file", "folder", "5 bytes", "as former", "as file", "folder"]
+    files.write_whole(tmp_path / "file", writing(b"three"), tmp_path / "previous")
+    assert done == ["4 bytes", "as file", "folder", "5 bytes", "as previous", "as file", "folder"]
 
 
 def test_what_was_appended_is_on_disk_when_the_file_is_flushed(
@@ -261,8 +267,8 @@ def test_files_are_removed_where_they_are(tmp_path: Path) -> None:
         (lambda path: files.remove([path]), "folder", "cannot be replaced: Is a directory"),
     ],
 )
-def test_what_cannot_be_written_is_said_with_the_reason(
-    act: Any, place: str, said: str, tmp_path: Path
+def test_what_cannot_be_written_is_refused_with_the_reason(
+    act: Callable[[Path], object], place: str, said: str, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
@@ -274,7 +280,7 @@ def test_what_cannot_be_written_is_said_with_the_reason(
     assert sorted(os.listdir(tmp_path)) == before
 
 
-def test_a_file_that_cannot_be_moved_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_moved_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         OutputError, match=r"nothing: cannot be moved to .*there: No such file or directory\.$"
     ):
