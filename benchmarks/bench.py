@@ -20,6 +20,7 @@ from benchmarks.inputs import write_random_rows
 from benchmarks.results import EpochCase, Million, Results
 
 MNIST = ROOT.parent / "shared" / "data" / "mnist"
+NAME_FOLDER = "Name the one with MNIST's IDX files: make bench MNIST=FOLDER, or --mnist FOLDER."
 MILLION = 1_000_000
 SECTIONS = ("epochs", "to98", "start", "digits", "scoring", "scaling", "million")
 
@@ -82,9 +83,7 @@ def read_arguments() -> argparse.Namespace:
         args.only = args.only or ["epochs"]
     args.rounds = args.rounds or (3 if args.quick else 5)
     if not args.mnist.is_dir():
-        options.error(
-            f"{args.mnist}: there is no such folder. Name one: make bench MNIST=FOLDER, or --mnist FOLDER"
-        )
+        options.error(f"{args.mnist}: there is no such folder. {NAME_FOLDER}")
     if not args.only and importlib.util.find_spec("matplotlib") is None:
         options.error("the plot needs matplotlib, which is not installed; --only writes no plot")
     return args

@@ -2,12 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
 
 from benchmarks import process_monitor
 from benchmarks.harness import ROOT, Subject, installed, rotated
@@ -29,8 +27,6 @@ DIGITS = ROOT / "configs" / "digits.toml"
 FEW_EPOCHS = 3  # of the runs that are about their start and memory alone
 IMPORTS = "import typer, rich.progress, numpy"
 
-T = TypeVar("T")
-
 
 def command_of(subject: Subject, mnist: Path, out: Path, epochs: int | None = None) -> list[object]:
     """The command that trains the network of to98/mlpcli.toml; its epochs are the file's if None.
@@ -41,57 +37,46 @@ def command_of(subject: Subject, mnist: Path, out: Path, epochs: int | None = No
         script = [sys.executable, "-m", f"benchmarks.{subject.module}", mnist]
         return [*script, epochs] if epochs else script
     command = [*MLPCLI_TRAIN, TO98, "--data", mnist, "--out", out]
-    return [*command, "--epochs", epochs] if epochs else [*command, "--json", "--quiet"]
+    if epochs:
+        return [*command, "--epochs", epochs]
+    return [*command, "--json", "--quiet"]
 
 
 def measure_to98(
     mnist: Path, subjects: Sequence[Subject], folder: Path, count: int
 ) -> dict[str, CommandRun]:
     """The seconds of each command, and its accuracy on the test rows."""
-
-    def run(subject: Subject, number: int) -> tuple[float, float]:
-        out = folder / f"to98-{number}"
-        record = process_monitor.run(command_of(subject, mnist, out))
-        if subject.module:
-            return record.seconds, _printed_accuracy(record)
-        return record.seconds, _test_accuracy(out)
-
-    runs = _in_rounds("to 98 %", subjects, run, count)
-    return {name: CommandRun(*map(list, zip(*pairs, strict=True))) for name, pairs in runs.items()}
+    found = {}
+    for name, records in _run_in_rounds("to98", mnist, subjects, folder, count).items():
+        seconds = [record.seconds for record in records]
+        accuracies = [_accuracy(name, record) for record in records]
+        found[name] = CommandRun(seconds, accuracies)
+    return found
 
 
-def _test_accuracy(run: Path) -> float:
-    """The accuracy on the test rows, from the run's folder."""
-    result = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    return float(result["test"]["accuracy"])
-
-
-def _printed_accuracy(record: ProcessRecord) -> float:
-    """The accuracy at the end of a script's last line."""
-    _, line = record.lines[-1]
-    return float(line.split()[-1])
+def _accuracy(name: str, record: ProcessRecord) -> float:
+    """The accuracy on the test rows: in mlpcli's JSON, or at the end of a script's last line."""
+    lines = [line for _, line in record.lines]
+    if name == OURS.name:
+        document = json.loads("\n".join(lines))
+        return float(document["test"]["accuracy"])
+    return float(lines[-1].split()[-1])
 
 
 def measure_start(
     mnist: Path, subjects: Sequence[Subject], folder: Path, count: int
 ) -> dict[str, Start]:
-    """The seconds until the first minibatch; then, in runs of their own, the peak memory.
+    """The seconds until the first minibatch; then, in a run of its own, the peak memory.
 
     Sampling the memory would slow the start down.
     """
-
-    def start(subject: Subject, number: int) -> float:
-        out = folder / f"start-{number}"
-        return _start(process_monitor.run(command_of(subject, mnist, out, FEW_EPOCHS)))
-
-    def peak(subject: Subject, number: int) -> int:
-        out = folder / f"memory-{number}"
-        command = command_of(subject, mnist, out, FEW_EPOCHS)
-        return process_monitor.run(command, memory=True).peak
-
-    seconds = _in_rounds("start", subjects, start, count)
-    peaks = _in_rounds("memory", subjects, peak, 1)
-    return {name: Start(seconds[name], peaks[name]) for name in seconds}
+    starts = _run_in_rounds("start", mnist, subjects, folder, count, FEW_EPOCHS)
+    peaks = _run_in_rounds("memory", mnist, subjects, folder, 1, FEW_EPOCHS, memory=True)
+    found = {}
+    for name, records in starts.items():
+        seconds = [_start(record) for record in records]
+        found[name] = Start(seconds, [record.peak for record in peaks[name]])
+    return found
 
 
 def _start(record: ProcessRecord) -> float:
@@ -100,14 +85,31 @@ def _start(record: ProcessRecord) -> float:
     A compiled epoch does not report its first minibatch, so this is computed alike for all.
     """
     ends = record.epoch_ends
-    return ends[0] - median(later - earlier for earlier, later in pairwise(ends))
+    if len(ends) != FEW_EPOCHS:
+        raise RuntimeError(f"{len(ends)} lines of epochs were found, and {FEW_EPOCHS} expected")
+    later = [end - before for before, end in pairwise(ends)]
+    return ends[0] - median(later)
 
 
-@dataclass(frozen=True)
-class _DigitsRun:
-    seconds: float
-    epochs: float
-    imports: float
+def _run_in_rounds(
+    title: str,
+    mnist: Path,
+    subjects: Sequence[Subject],
+    folder: Path,
+    count: int,
+    epochs: int | None = None,
+    memory: bool = False,
+) -> dict[str, list[ProcessRecord]]:
+    """Run the command of every installed subject once a round."""
+    measured = installed(subjects)
+    records: dict[str, list[ProcessRecord]] = {subject.name: [] for subject in measured}
+    for number in range(count):
+        out = folder / f"{title}-{number}"
+        for subject in rotated(measured, number):
+            notify(f"{title}: {subject.name}")
+            command = command_of(subject, mnist, out, epochs)
+            records[subject.name].append(process_monitor.run(command, memory))
+    return records
 
 
 def measure_digits(folder: Path, count: int, epochs: int | None = None) -> Digits:
@@ -116,23 +118,22 @@ def measure_digits(folder: Path, count: int, epochs: int | None = None) -> Digit
     The configuration says how many epochs, if `epochs` is None.
     """
     notify("digits")
-    _train_digits(folder, "cold", epochs)  # fills the cache
-    runs = [_train_digits(folder, str(number), epochs) for number in range(count)]
-    return Digits(
-        seconds=[run.seconds for run in runs],
-        epochs=[run.epochs for run in runs],
-        imports=[run.imports for run in runs],
-    )
+    _train_digits(folder, folder / "digits-cold", epochs)  # fills the cache
+    digits = Digits([], [], [])
+    for number in range(count):
+        out = folder / f"digits-{number}"
+        digits.seconds.append(_train_digits(folder, out, epochs))
+        digits.epochs.append(_epoch_seconds(out))
+        digits.imports.append(process_monitor.run([sys.executable, "-c", IMPORTS]).seconds)
+    return digits
 
 
-def _train_digits(folder: Path, name: str, epochs: int | None) -> _DigitsRun:
-    out = folder / f"digits-{name}"
+def _train_digits(folder: Path, out: Path, epochs: int | None) -> float:
+    """The seconds of a run into `out`, with the cache in the folder."""
     command = [*MLPCLI_TRAIN, DIGITS, "--out", out, "--json", "--quiet"]
     if epochs:
         command += ["--epochs", epochs]
-    record = process_monitor.run(command, MLPCLI_CACHE=str(folder / "cache"))
-    imports = process_monitor.run([sys.executable, "-c", IMPORTS])
-    return _DigitsRun(record.seconds, _epoch_seconds(out), imports.seconds)
+    return process_monitor.run(command, MLPCLI_CACHE=str(folder / "cache")).seconds
 
 
 def _epoch_seconds(run: Path) -> float:
@@ -148,16 +149,3 @@ def measure_million(file: Path, folder: Path) -> Million:
     command = [*MLPCLI_TRAIN, "--data", file, *sizes, "--out", folder / "million", "--quiet"]
     record = process_monitor.run(command, memory=True)
     return Million(record.seconds, record.peak, file.stat().st_size)
-
-
-def _in_rounds(
-    title: str, subjects: Sequence[Subject], run: Callable[[Subject, int], T], count: int
-) -> dict[str, list[T]]:
-    """What `run(subject, round)` returned in each round, by the subject's name."""
-    measured = installed(subjects)
-    found: dict[str, list[T]] = {subject.name: [] for subject in measured}
-    for number in range(count):
-        for subject in rotated(measured, number):
-            notify(f"{title}: {subject.name}")
-            found[subject.name].append(run(subject, number))
-    return found

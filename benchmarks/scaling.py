@@ -38,8 +38,9 @@ def measure(mnist: Path, folder: Path, count: int, grid: Grid) -> list[ScalingPo
     """
     found = []
     for axis, points in _axes(mnist, folder, grid).items():
-        notify(f"scaling with {axis}")
-        found += _measure_axis(axis, points, folder, count)
+        if points:
+            notify(f"scaling with {axis}")
+            found += _measure_axis(axis, points, folder, count)
     return found
 
 

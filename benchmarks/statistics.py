@@ -30,8 +30,10 @@ def spread(values: Sequence[float]) -> Spread:
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
     """The spread of the ratios, each taken within one round."""
-    pairs = zip(numerators, denominators, strict=True)
-    return spread([numerator / denominator for numerator, denominator in pairs])
+    ratios = []
+    for numerator, denominator in zip(numerators, denominators, strict=True):
+        ratios.append(numerator / denominator)
+    return spread(ratios)
 
 
 def fastest(subjects: Measurements, library: str) -> str:

@@ -26,8 +26,11 @@ def read_rows() -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
 def read_chunks() -> list[NDArray[np.float32]]:
     """The rows as the peers take them: float32 from 0 to 1."""
     x, _ = read_rows()
-    chunks = [x[start : start + CHUNK] for start in range(0, len(x), CHUNK)]
-    return [chunk.astype(np.float32) / np.float32(255) for chunk in chunks]
+    chunks = []
+    for start in range(0, len(x), CHUNK):
+        raw = x[start : start + CHUNK]
+        chunks.append(raw.astype(np.float32) / np.float32(255))
+    return chunks
 
 
 def weights() -> Weights:
@@ -38,8 +41,12 @@ def weights() -> Weights:
     K = CLASSES
     W1 = rng.uniform(-1, 1, (D, H)) * np.sqrt(6 / D)
     W2 = rng.uniform(-1, 1, (H, K)) * np.sqrt(6 / (H + K))
-    arrays = {"W1": W1, "b1": np.zeros(H), "W2": W2, "b2": np.zeros(K)}
-    return {name: array.astype(np.float32) for name, array in arrays.items()}
+    return {
+        "W1": W1.astype(np.float32),
+        "b1": np.zeros(H, np.float32),
+        "W2": W2.astype(np.float32),
+        "b2": np.zeros(K, np.float32),
+    }
 
 
 def serve(score: Callable[[], object], about: str) -> None:
