@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mlpcli.commands import plan as planning
 from mlpcli.commands import settings
@@ -13,6 +14,7 @@ from tests.support.command import Run
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
+@pytest.mark.no_cover
 def test_the_defaults_learn_digits_over_five_seeds(tmp_path: Path) -> None:
     accuracies = []
     for seed in range(5):
@@ -23,6 +25,7 @@ def test_the_defaults_learn_digits_over_five_seeds(tmp_path: Path) -> None:
     assert np.mean(accuracies) >= 0.98
 
 
+@pytest.mark.no_cover
 def test_another_optimizer_is_no_trap(tmp_path: Path) -> None:
     for name in ("sgd", "adam"):
         config = settings.load(

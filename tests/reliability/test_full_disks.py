@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import Run
-from tests.support.processes import environment_without_coverage, half_written, outcome
+from tests.support.processes import half_written, outcome
 
 TRAIN = ("train", "--epochs", "3", "--hidden", "64", "--quiet")
 CONSTANT = ("--set", "optimizer.schedule=constant")
@@ -37,15 +37,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def files_of_at_most(nbytes: int) -> dict[str, Any]:
-    """Options of a process that may write no larger file.
-
-    Its coverage is not measured, since that is written to a file too.
-    """
+    """Options of a process that may write no larger file."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, nbytes))
 
-    return {"preexec_fn": limit, "env": environment_without_coverage()}
+    return {"preexec_fn": limit}
 
 
 @pytest.mark.parametrize("most", [300, 4096, 20_000])

@@ -51,26 +51,16 @@ def start_mlpcli(*words: object, kill_at: tuple[str, int] | None = None) -> Proc
 
 
 def start_python(*words: str) -> Process:
-    """Start Python in a process group of its own, with Ctrl-C as a terminal has it.
-
-    Its coverage is not measured: a process that is killed cannot report it.
-    """
+    """Start Python in a process group of its own, with Ctrl-C as a terminal has it."""
     return subprocess.Popen(
         [sys.executable, *words],
         cwd=ROOT,
-        env=environment_without_coverage(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         preexec_fn=default_interrupts,
     )
-
-
-def environment_without_coverage() -> dict[str, str]:
-    """This process's environment, but for the variables by which coverage starts in a child."""
-    names = [name for name in os.environ if not name.startswith("COVERAGE_")]
-    return {name: os.environ[name] for name in names}
 
 
 def default_interrupts() -> None:
