@@ -8,14 +8,14 @@ sections again and keeps the others. A library that is not installed is left out
 import argparse
 import importlib.util
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks import command, epochs, machine, plot, report, results, scaling, scoring
-from benchmarks.harness import ROOT
+from benchmarks.harness import ROOT, Subject
 from benchmarks.inputs import write_random_rows
 from benchmarks.results import EpochCase, Million, Results
 
@@ -28,33 +28,33 @@ SECTIONS = ("epochs", "to98", "start", "digits", "scoring", "scaling", "million"
 def sections(args: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Any]]:
     """How to measure each section; files go into the folder."""
     mnist = args.mnist.resolve()
-    count = args.rounds
-    few = min(count, 3)  # where a round takes long
+    n_rounds = args.rounds
+    few_rounds = min(n_rounds, 3)  # where a round takes long
 
     def measure_million() -> Million:
         return command.measure_million(write_random_rows(MILLION, folder / "million.npz"), folder)
 
     return {
         "epochs": lambda: measure_epochs(mnist, args, folder),
-        "to98": lambda: command.measure_to98(mnist, command.SUBJECTS, folder, few),
-        "start": lambda: command.measure_start(mnist, command.SUBJECTS, folder, few),
-        "digits": lambda: command.measure_digits(folder, count),
-        "scoring": lambda: scoring.measure(scoring.PASSES, scoring.SUBJECTS, folder, count),
-        "scaling": lambda: scaling.measure(mnist, folder, few, scaling.Grid()),
+        "to98": lambda: command.measure_to98(mnist, command.SUBJECTS, folder, few_rounds),
+        "start": lambda: command.measure_start(mnist, command.SUBJECTS, folder, few_rounds),
+        "digits": lambda: command.measure_digits(folder, n_rounds),
+        "scoring": lambda: scoring.measure(scoring.PASSES, scoring.SUBJECTS, folder, n_rounds),
+        "scaling": lambda: scaling.measure(mnist, folder, few_rounds, scaling.Grid()),
         "million": measure_million,
     }
 
 
 def measure_epochs(mnist: Path, args: argparse.Namespace, folder: Path) -> list[EpochCase]:
-    """The epochs of all networks and subjects, or of the quick ones."""
-    subjects = epochs.SUBJECTS
-    networks = epochs.all_networks(mnist)
+    """The epochs of all workloads and subjects, or of the quick ones."""
+    subjects: Sequence[Subject] = epochs.SUBJECTS
+    workloads = epochs.all_workloads(mnist)
     if args.quick:
         subjects = epochs.QUICK
-        networks = epochs.quick_networks(mnist)
+        workloads = epochs.quick_workloads(mnist)
     if args.epochs:
-        networks = [replace(network, each=args.epochs) for network in networks]
-    return epochs.measure(networks, subjects, folder, args.rounds)
+        workloads = [replace(workload, epochs=args.epochs) for workload in workloads]
+    return epochs.measure(workloads, subjects, folder, args.rounds)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,10 +62,10 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--mnist", type=Path, default=MNIST, help="folder of MNIST's IDX files")
     parser.add_argument(
-        "--quick", action="store_true", help="two networks, few rounds; print, and write nothing"
+        "--quick", action="store_true", help="two workloads, few rounds; print, and write nothing"
     )
     parser.add_argument("--rounds", type=int, help="how many rounds (5, or 3 with --quick)")
-    parser.add_argument("--epochs", type=int, help="epochs in a round, the same for all networks")
+    parser.add_argument("--epochs", type=int, help="epochs in a round, the same for all workloads")
     parser.add_argument(
         "--only", nargs="+", choices=SECTIONS, help="measure these sections and print them"
     )

@@ -43,11 +43,11 @@ def command_of(subject: Subject, mnist: Path, out: Path, epochs: int | None = No
 
 
 def measure_to98(
-    mnist: Path, subjects: Sequence[Subject], folder: Path, count: int
+    mnist: Path, subjects: Sequence[Subject], folder: Path, n_rounds: int
 ) -> dict[str, CommandRun]:
     """The seconds of each command, and its accuracy on the test rows."""
     found = {}
-    for name, records in _run_in_rounds("to98", mnist, subjects, folder, count).items():
+    for name, records in _run_in_rounds("to98", mnist, subjects, folder, n_rounds).items():
         seconds = [record.seconds for record in records]
         accuracies = [_accuracy(name, record) for record in records]
         found[name] = CommandRun(seconds, accuracies)
@@ -64,13 +64,13 @@ def _accuracy(name: str, record: ProcessRecord) -> float:
 
 
 def measure_start(
-    mnist: Path, subjects: Sequence[Subject], folder: Path, count: int
+    mnist: Path, subjects: Sequence[Subject], folder: Path, n_rounds: int
 ) -> dict[str, Start]:
     """The seconds until the first minibatch; then, in a run of its own, the peak memory.
 
     Sampling the memory would slow the start down.
     """
-    starts = _run_in_rounds("start", mnist, subjects, folder, count, FEW_EPOCHS)
+    starts = _run_in_rounds("start", mnist, subjects, folder, n_rounds, FEW_EPOCHS)
     peaks = _run_in_rounds("memory", mnist, subjects, folder, 1, FEW_EPOCHS, memory=True)
     found = {}
     for name, records in starts.items():
@@ -96,14 +96,14 @@ def _run_in_rounds(
     mnist: Path,
     subjects: Sequence[Subject],
     folder: Path,
-    count: int,
+    n_rounds: int,
     epochs: int | None = None,
     memory: bool = False,
 ) -> dict[str, list[ProcessRecord]]:
     """Run the command of every installed subject once a round."""
     measured = installed(subjects)
     records: dict[str, list[ProcessRecord]] = {subject.name: [] for subject in measured}
-    for number in range(count):
+    for number in range(n_rounds):
         out = folder / f"{title}-{number}"
         for subject in rotated(measured, number):
             notify(f"{title}: {subject.name}")
@@ -112,7 +112,7 @@ def _run_in_rounds(
     return records
 
 
-def measure_digits(folder: Path, count: int, epochs: int | None = None) -> Digits:
+def measure_digits(folder: Path, n_rounds: int, epochs: int | None = None) -> Digits:
     """Training on digits from the cache, beside the imports that it cannot do without.
 
     The configuration says how many epochs, if `epochs` is None.
@@ -120,7 +120,7 @@ def measure_digits(folder: Path, count: int, epochs: int | None = None) -> Digit
     notify("digits")
     _train_digits(folder, folder / "digits-cold", epochs)  # fills the cache
     digits = Digits([], [], [])
-    for number in range(count):
+    for number in range(n_rounds):
         out = folder / f"digits-{number}"
         digits.seconds.append(_train_digits(folder, out, epochs))
         digits.epochs.append(_epoch_seconds(out))

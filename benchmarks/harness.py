@@ -129,13 +129,13 @@ def started(subjects: Sequence[Subject]) -> Iterator[list[SubjectProcess]]:
             process.close()
 
 
-def rounds(processes: Sequence[SubjectProcess], count: int, each: int) -> Measurements:
-    """Measure `count` rounds of `each` epochs or passes for every process."""
+def rounds(processes: Sequence[SubjectProcess], n_rounds: int, count: int) -> Measurements:
+    """Measure every process in rounds of `count` epochs or passes."""
     replies: dict[str, list[Reply]] = {process.name: [] for process in processes}
-    for number in range(count):
+    for number in range(n_rounds):
         for process in rotated(processes, number):
             time.sleep(PAUSE)
-            replies[process.name].append(process.measure(each))
+            replies[process.name].append(process.measure(count))
     return {
         process.name: _measurement(process.warm_up, replies[process.name]) for process in processes
     }

@@ -31,8 +31,8 @@ class _Point:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def measure(mnist: Path, folder: Path, count: int, grid: Grid) -> list[ScalingPoint]:
-    """Measure one axis after another, in `count` rounds.
+def measure(mnist: Path, folder: Path, n_rounds: int, grid: Grid) -> list[ScalingPoint]:
+    """Measure one axis after another, in `n_rounds` rounds.
 
     What is not on the axis is 784-512-10, minibatches of 128, and the grid's default rows.
     """
@@ -40,7 +40,7 @@ def measure(mnist: Path, folder: Path, count: int, grid: Grid) -> list[ScalingPo
     for axis, points in _axes(mnist, folder, grid).items():
         if points:
             notify(f"scaling with {axis}")
-            found += _measure_axis(axis, points, folder, count)
+            found += _measure_axis(axis, points, folder, n_rounds)
     return found
 
 
@@ -66,10 +66,10 @@ def _settings(mnist: Path, folder: Path, n_rows: int) -> Settings:
 
 
 def _measure_axis(
-    axis: str, points: Sequence[_Point], folder: Path, count: int
+    axis: str, points: Sequence[_Point], folder: Path, n_rounds: int
 ) -> list[ScalingPoint]:
     with started([_subject(axis, point, folder) for point in points]) as processes:
-        measurements = rounds(processes, count, each=1)
+        measurements = rounds(processes, n_rounds, count=1)
     found = []
     for point in points:
         measurement = measurements[str(point.value)]

@@ -20,14 +20,14 @@ PASSES = {10_000: 5, 1_000_000: 1}  # by the number of rows: the passes in a rou
 
 
 def measure(
-    passes: Mapping[int, int], subjects: Sequence[Subject], folder: Path, count: int
+    passes: Mapping[int, int], subjects: Sequence[Subject], folder: Path, n_rounds: int
 ) -> list[ScoringCase]:
-    """Measure each number of rows in `count` rounds; the rows go into the folder meanwhile."""
+    """Measure each number of rows in `n_rounds` rounds; the rows go into the folder meanwhile."""
     cases = []
-    for n_rows, each in passes.items():
+    for n_rows, count in passes.items():
         notify(f"scoring {n_rows:,} rows")
         path = write_random_rows(n_rows, folder / f"rows-{n_rows}.npz")
         with started([replace(subject, arguments=(path,)) for subject in subjects]) as processes:
-            cases.append(ScoringCase(n_rows, rounds(processes, count, each)))
+            cases.append(ScoringCase(n_rows, rounds(processes, n_rounds, count)))
         path.unlink()
     return cases

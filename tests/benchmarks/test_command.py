@@ -13,20 +13,20 @@ OURS = [command.OURS]
 
 
 def test_the_command_to_98_percent(images: Path, tmp_path: Path) -> None:
-    runs = command.measure_to98(images, OURS, tmp_path, count=1)
+    runs = command.measure_to98(images, OURS, tmp_path, n_rounds=1)
     assert list(runs) == ["mlpcli"]
     assert runs["mlpcli"].seconds[0] > 0
     assert 0 <= runs["mlpcli"].accuracy[0] <= 1
 
 
 def test_the_start_and_the_memory(images: Path, tmp_path: Path) -> None:
-    starts = command.measure_start(images, OURS, tmp_path, count=1)
+    starts = command.measure_start(images, OURS, tmp_path, n_rounds=1)
     assert starts["mlpcli"].seconds[0] > 0
     assert (starts["mlpcli"].peak[0] > 2**20) == LINUX
 
 
 def test_digits(tmp_path: Path) -> None:
-    digits = command.measure_digits(tmp_path, count=1, epochs=1)
+    digits = command.measure_digits(tmp_path, n_rounds=1, epochs=1)
     assert 0 < digits.epochs[0] < digits.seconds[0]
     assert digits.imports[0] > 0
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import epochs
-from benchmarks.epochs import Network
+from benchmarks.epochs import Workload
 from benchmarks.inputs import write_task
 from benchmarks.peers.protocol import Settings, read_task
 from tests.benchmarks.conftest import N_TRAIN
@@ -17,8 +17,8 @@ def test_our_subjects_are_measured(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(epochs, "RATES", {"adam": 0.001})
-    network = Network(str(images), hidden=4, batch_size=32, each=2)
-    (case,) = epochs.measure([network], epochs.OURS, tmp_path, count=1)
+    workload = Workload(str(images), hidden=4, batch_size=32, epochs=2)
+    (case,) = epochs.measure([workload], epochs.OURS, tmp_path, n_rounds=1)
     assert (case.shape, case.optimizer) == ("784-4-10", "adam")
     assert case.n_rows + case.n_validation == N_TRAIN
     assert list(case.subjects) == ["mlpcli", "two products"]
