@@ -179,7 +179,7 @@ CALLS = {"open", *(f"os.{name}" for name in OS.split()), *(f"np.{name}" for name
 
 # What else opens files, and why.
 EXCEPTIONS = {
-    "machine.py": {"open", "read_text"},  # the system's own files in /proc and /sys
+    "machine.py": {"read_text"},  # the system's own files in /proc and /sys
     "datasets/csvfile.py": {"np.loadtxt"},  # parses the rows of a file that storage/ has opened
     "datasets/idx.py": {"gzip.open"},  # unpacks a file that storage/ has opened
     "datasets/named.py": {"tempfile.TemporaryDirectory"},  # where scikit-learn downloads to
