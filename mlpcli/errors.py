@@ -60,3 +60,24 @@ class CheckError(MlpcliError):
 
 class WorkerError(MlpcliError):
     """A process that trains some of the hidden units ended before its time."""
+
+
+class StdoutError(Exception):
+    """Stdout takes no more: its reader has gone, its disk is full, its terminal is closed.
+
+    No MlpcliError and no OSError, so that nothing takes it for a failure of the work itself.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error)
+        self.exit_code = BROKEN_PIPE if isinstance(error, BrokenPipeError) else UNUSABLE
+        self.reason = error.strerror or str(error)
+
+
+class StoppedAtOnce(BaseException):
+    """A signal ends the command at once; no Exception, so that nothing takes it for a failure."""
+
+    def __init__(self, exit_code: int, sentence: str = "stopped.") -> None:
+        super().__init__(exit_code, sentence)
+        self.exit_code = exit_code
+        self.sentence = sentence

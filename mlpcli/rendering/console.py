@@ -8,20 +8,12 @@ from rich.table import Table
 PLAIN_WIDTH = 120  # columns where there is no terminal to ask
 
 
-class PipeConsole(Console):
-    """A console that lets a closed pipe be the caller's business."""
-
-    def on_broken_pipe(self) -> None:
-        """Raise again what rich would turn into exit code 1."""
-        raise BrokenPipeError
-
-
 def console(stderr: bool = False, quiet: bool = False) -> Console:
-    """A console for stdout or stderr: the terminal's own width and colours, or plain text off a terminal.
+    """A console for stdout or stderr: with a terminal's own width and colours, or plain text.
 
     Brackets and colons are only that, whatever file and class names hold.
     """
-    made = PipeConsole(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
+    made = Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = PLAIN_WIDTH
     return made

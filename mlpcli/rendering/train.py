@@ -1,9 +1,11 @@
 """What `mlpcli train` shows: the plan, the epochs as they end, and the result."""
 
 import math
+import os
 import shlex
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +19,7 @@ from mlpcli.config import Config
 from mlpcli.messages import size_in_words
 from mlpcli.model.state import TrainingState
 from mlpcli.rendering.console import count, framed, grid, interval, percent
+from mlpcli.storage.checkpoint import NEWEST
 from mlpcli.training.events import BatchDone, EpochDone, Event, Started, Stopped
 from mlpcli.training.observers import EXIT_CODES
 
@@ -230,6 +233,17 @@ def next_command(result: Result) -> str:
     """What to type next: the command that resumes a stopped run, or scores a finished one."""
     command = "train --resume" if result.stopped in EXIT_CODES else "eval"
     return f"mlpcli {command} {shlex.quote(str(result.plan.folder))}"
+
+
+def stopped_at_once(folder: Path) -> str:
+    """What is saved of a run that a second signal ended, and how to go on."""
+    command = f"mlpcli train --resume {shlex.quote(str(folder))}"
+    try:
+        age = time.time() - os.stat(folder / NEWEST).st_mtime
+    except OSError:
+        return f"stopped at once, before the run was first saved. To begin it again: {command}"
+    saved = f"The run was saved {max(age, 0):.0f} s ago."
+    return f"stopped at once. {saved} To go on from there: {command}"
 
 
 def _ending(result: Result) -> str:

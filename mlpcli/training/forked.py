@@ -9,16 +9,19 @@ closed knows that the other one has ended, and ends too.
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from numpy.typing import DTypeLike
 
 from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.errors import WorkerError
+from mlpcli.messages import system_reason
 
 SPINS = 300  # looks at a socket before it blocks: some 300 µs, a usual difference between processes
 ARRIVED = b"."
+CLOSE_SECONDS = 1.0  # in which a process ends once its socket is closed; then it is killed
 # A terminal sends these to every process of a group. Rank 0 decides; the others ignore them.
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -46,7 +49,7 @@ def await_arrival(peer: socket.socket) -> None:
 
 
 def _received_soon(peer: socket.socket) -> bytes | None:
-    """What a process sends within a few hundred microseconds: blocking would take longer to wake up."""
+    """What a process sends within a few hundred microseconds; to wake up would take longer."""
     for _ in range(SPINS):
         received = _received(peer)
         if received:
@@ -86,12 +89,14 @@ class ForkedWorkers:
             self._start(rank, work)
 
     def _start(self, rank: int, work: Callable[[int], object]) -> None:
-        here, there = socket.socketpair()
+        with self._refusal():
+            here, there = socket.socketpair()
         self.peers.append(here)
         # A signal between fork and the child's own settings would find rank 0's handlers there.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
         try:
-            child = self._fork()
+            with self._refusal():
+                child = os.fork()
             if not child:
                 self._serve(rank, there, work, mask)
             self.children.append(child)
@@ -99,13 +104,15 @@ class ForkedWorkers:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             there.close()
 
-    def _fork(self) -> int:
+    @contextmanager
+    def _refusal(self) -> Iterator[None]:
+        """Turn what the system says when it refuses a process into a WorkerError."""
         try:
-            return os.fork()
+            yield
         except OSError as error:
             raise WorkerError(
                 f"Only {len(self.children) + 1} of {self.size} processes can be started: "
-                f"{error.strerror}. Try again with --threads 1, which trains in one process."
+                f"{system_reason(error)}. Try again with --threads 1, which trains in one process."
             ) from error
 
     def _serve(
@@ -182,13 +189,38 @@ class ForkedWorkers:
         self.all_arrived = True
 
     def close(self) -> None:
-        """Close the sockets, which ends the other processes, and return when they have ended."""
+        """Close the sockets, which ends the other processes; kill those that are not so ended.
+
+        A process that was stopped, or that works on a long product, does not see that its socket
+        is closed. It has nothing to write, so killing it does no harm.
+        """
         for peer in self.peers:
             peer.close()
-        for child in self.children:
-            os.waitpid(child, 0)
         self.peers = []
-        self.children = []
+        try:
+            self._await_children()
+        finally:  # also if a signal ends the wait
+            for child in self.children:
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            self._await_children()
+
+    def _await_children(self) -> None:
+        """Return when all children have ended, or after a while; keeps those that have not."""
+        end = time.monotonic() + CLOSE_SECONDS
+        while True:
+            self.children = [child for child in self.children if not _has_ended(child)]
+            if not self.children or time.monotonic() > end:
+                return
+            time.sleep(0.001)
+
+
+def _has_ended(child: int) -> bool:
+    """Whether a child has ended; the system then forgets it."""
+    try:
+        return os.waitpid(child, os.WNOHANG) != (0, 0)
+    except ChildProcessError:  # forgotten before, since this process was started to ignore SIGCHLD
+        return True
 
 
 @contextmanager

@@ -1,5 +1,10 @@
 """Scores of sets of rows: the same rows again and again, or many rows once by several threads."""
 
+from collections.abc import Callable
+from itertools import takewhile
+from threading import Event
+from typing import TypeAlias
+
 import numpy as np
 
 from mlpcli.datasets.dataset import Rows
@@ -11,6 +16,13 @@ from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.training.resources import SCORING_ROWS, even_slices
 
 THREAD_MIN_WORK = 200_000_000  # multiplications in x W1 that pay for one thread more
+
+Cancelled: TypeAlias = Callable[[], bool]  # asked before each block of rows
+
+
+def never() -> bool:
+    """The answer where nothing cancels the scoring."""
+    return False
 
 
 class Scorer:
@@ -32,29 +44,53 @@ class Scorer:
         self.score_into(by_row)
         return _scores(by_row, self.rows, self.network)
 
-    def score_into(self, by_row: ByRow) -> None:
-        """Write the loss, the predicted class and the confidence of every row into `by_row`."""
+    def score_into(self, by_row: ByRow, cancelled: Cancelled = never) -> None:
+        """Write the loss, the predicted class and the confidence of every row into `by_row`.
+
+        Stops early once `cancelled` returns True.
+        """
         batches = self.loader.batches(self.buffers.x)
-        score(self.network, batches, self.buffers, by_row, self.allreduce)
+        wanted = takewhile(lambda _: not cancelled(), batches)
+        score(self.network, wanted, self.buffers, by_row, self.allreduce)
 
 
 def score_all(network: Network, scaling: Scaling, rows: Rows, n_cores: int) -> Scores:
     """Score every row once, in at most `n_cores` threads; any number gives the same bits.
 
     Threads suit scoring, as they do not suit training: NumPy works on a whole block of rows
-    without holding Python's lock.
+    without holding Python's lock. If the system refuses a thread, this one does all the work.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     by_row = _empty_scores(len(rows), network)
     pieces = _pieces(len(rows), thread_count(network, len(rows), n_cores))
 
-    def work(piece: slice) -> None:
-        Scorer(network, scaling, rows.subset(piece)).score_into(by_row.view(piece))
+    def work(piece: slice, cancelled: Cancelled) -> None:
+        scorer = Scorer(network, scaling, rows.subset(piece))
+        scorer.score_into(by_row.view(piece), cancelled)
 
-    with ThreadPoolExecutor(len(pieces)) as pool:
-        list(pool.map(work, pieces))
+    if len(pieces) == 1 or not _in_threads(work, pieces):
+        for piece in pieces:
+            work(piece, never)
     return _scores(by_row, rows, network)
+
+
+def _in_threads(work: Callable[[slice, Cancelled], None], pieces: list[slice]) -> bool:
+    """Work on each piece in a thread of its own; returns False if the system refuses a thread.
+
+    If a signal ends the wait, each thread stops after the block of rows that it works on.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    cancelled = Event()
+    with ThreadPoolExecutor(len(pieces)) as pool:
+        try:
+            list(pool.map(lambda piece: work(piece, cancelled.is_set), pieces))
+        except RuntimeError:
+            cancelled.set()
+            return False
+        except BaseException:
+            cancelled.set()
+            raise
+    return True
 
 
 def thread_count(network: Network, n_rows: int, n_cores: int) -> int:
