@@ -18,6 +18,7 @@ from mlpcli.storage.modelfile import Model
 from tests.support.command import SMALL, Command, write_csv
 
 CLASSES = ("red", "green", "blue")
+BRIEF = ("rows", "loss", "accuracy", "balanced_accuracy", "largest_class")
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_split_gets_the_scores_that_training_wrote(
 ) -> None:
     result = json.loads((digits_run / "result.json").read_text(encoding="utf-8"))
     printed = scores(command, digits_run, "--split", split)
-    assert {name: printed[name] for name in ("rows", "loss", "accuracy")} == result[split]
+    assert {name: printed[name] for name in BRIEF} == result[split]
     assert (printed["split"], printed["data"]) == (split, "digits")
 
 
@@ -152,6 +153,8 @@ def test_the_document_has_every_number(digits_run: Path, command: Command) -> No
         "loss",
         "accuracy",
         "interval",
+        "balanced_accuracy",
+        "largest_class",
         "per_class",
         "confusion",
     ]
@@ -163,6 +166,20 @@ def test_the_document_has_every_number(digits_run: Path, command: Command) -> No
     assert [entry["name"] for entry in printed["per_class"]] == [str(digit) for digit in range(10)]
 
 
+def test_a_class_without_rows_has_null_for_its_scores(
+    csv_run: Path, command: Command, tmp_path: Path
+) -> None:
+    lines = (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()
+    without_blue = [line for line in lines if "blue" not in line]
+    (tmp_path / "few.csv").write_text("\n".join(without_blue) + "\n", encoding="utf-8")
+    printed = scores(command, csv_run, "--data", "few.csv")
+    (blue,) = [entry for entry in printed["per_class"] if entry["name"] == "blue"]
+    assert blue == {"name": "blue", "rows": 0, "precision": None, "recall": None, "f1": None}
+    recalls = [entry["recall"] for entry in printed["per_class"] if entry["name"] != "blue"]
+    assert printed["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert printed["largest_class"] == 0.5
+
+
 def test_the_numbers_agree_with_one_another(csv_run: Path, command: Command) -> None:
     printed = scores(command, csv_run, "--split", "train")
     confusion = np.array(printed["confusion"])
@@ -171,6 +188,9 @@ def test_the_numbers_agree_with_one_another(csv_run: Path, command: Command) -> 
     assert confusion.sum(axis=1).tolist() == [entry["rows"] for entry in printed["per_class"]]
     assert tuple(printed["interval"]) == wilson_interval(int(confusion.trace()), printed["rows"])
     assert printed["interval"][0] < printed["accuracy"] <= printed["interval"][1]
+    recalls = [entry["recall"] for entry in printed["per_class"]]
+    assert printed["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert printed["largest_class"] == confusion.sum(axis=1).max() / printed["rows"]
     for k, entry in enumerate(printed["per_class"]):
         assert entry["precision"] == confusion[k, k] / confusion[:, k].sum()
         assert entry["recall"] == confusion[k, k] / confusion[k].sum()

@@ -125,10 +125,10 @@ def test_result_says_what_came_of_the_run(digits_run: Path) -> None:
     assert data["classes"] == [str(digit) for digit in range(10)]
     assert len(data["sha256"]) == 64
     assert sum(result[part]["rows"] for part in ("train", "validation", "test")) == 1797
-    assert all(
-        list(result[part]) == ["rows", "loss", "accuracy"]
-        for part in ("train", "validation", "test")
-    )
+    keys = ["rows", "loss", "accuracy", "balanced_accuracy", "largest_class"]
+    for part in ("train", "validation", "test"):
+        assert list(result[part]) == keys
+        assert 0.1 <= result[part]["largest_class"] < 0.12
     assert (result["threads"], result["blas"]) == (1, blas())
     assert list(result["versions"]) == ["mlpcli", "python", "numpy"]
 
