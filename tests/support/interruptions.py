@@ -43,10 +43,15 @@ def stop_and_resume(
     check_files(run)
     if not twice:
         modelfile.load(run / "model.npz")
+    resume_to_the_same_end(reference, run)
+    return exited.code
+
+
+def resume_to_the_same_end(reference: Reference, run: Path) -> None:
+    """Resume a run; its model and its log must be those of the undisturbed run."""
     resumed = wait_for(start_mlpcli("train", "--resume", run, "--quiet"))
     assert resumed.code == 0, resumed.stderr
     assert outcome(run) == reference.outcome, "differs from the undisturbed run"
-    return exited.code
 
 
 def _check_messages(exited: Exited, code: int, run: Path, twice: bool) -> None:

@@ -76,11 +76,16 @@ def start_training(case: Case, folder: Path, *words: object) -> Process:
 def train_one_epoch(case: Case, folder: Path, *words: object) -> Process:
     """Start a case, and return when its first epoch is done."""
     process = start_training(case, folder, *words)
+    wait_for_epochs(process, folder)
+    return process
+
+
+def wait_for_epochs(process: Process, folder: Path, count: int = 1) -> None:
+    """Return when a run has logged so many epochs."""
     log = folder / "metrics.jsonl"
-    while not (log.exists() and log.stat().st_size):
+    while not (log.exists() and log.read_bytes().count(b"\n") >= count):
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
-    return process
 
 
 def wait_for(process: Process) -> Exited:

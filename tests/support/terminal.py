@@ -4,12 +4,14 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -33,11 +35,36 @@ def on_terminal(columns: int, *words: str, cwd: Path, **environment: str) -> tup
         env=os.environ | {"TERM": "xterm-256color"} | environment,
     )
     os.close(theirs)
-    output = _read_to_end(ours)
+    output = read_to_end(ours)
     return process.wait(timeout=60), output.decode()
 
 
-def _read_to_end(terminal: int) -> bytes:
+def start_on_terminal(
+    *command: str, cwd: Path, **options: Any
+) -> tuple["subprocess.Popen[str]", int]:
+    """Start a program whose controlling terminal is a new one; returns the terminal's other end.
+
+    What is written there is typed, Ctrl-C and Ctrl-S too; closing it closes the window.
+    """
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_take_terminal,
+        **{"stdin": theirs, "stdout": theirs, "stderr": theirs} | options,
+    )
+    os.close(theirs)
+    return process, ours
+
+
+def _take_terminal() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def read_to_end(terminal: int) -> bytes:
     """Read a terminal until its other end is closed, which Linux reports as an error."""
     output = b""
     try:
