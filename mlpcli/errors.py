@@ -17,9 +17,10 @@ class MlpcliError(Exception):
 
 
 class UnreadableFileError(MlpcliError):
-    """A file is not what its reader needs; the caller, who knows what it is for, says so.
+    """A file is not what its reader needs; a caller that knows its role raises its own error.
 
-    `problem` is a clause without a full stop, as "is not a whole .npz file"; `advice` a sentence.
+    `problem` is a clause without a full stop, as "is not a whole .npz file"; `advice` is a sentence
+    or "".
     """
 
     def __init__(self, path: Path, problem: str, advice: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Messages to a person: how they are sent, and what several of them say alike."""
+"""Messages to a person: how they are sent, and how sizes, lists and failures are worded."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
