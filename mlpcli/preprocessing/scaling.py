@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from mlpcli.arrays import SWEEP, Floats, Index, Raw, chunks
 ROUNDING = 1e-12
 # So is one whose spread is below this, the inverse of which would overflow.
 SMALLEST = np.finfo(np.float32).tiny
+# A feature moves in a row if it is farther from its usual value than this share of its deviation.
+NEGLIGIBLE = 1e-3
+# One that moves in a smaller share of the rows than this counts as one that moves in so many.
+RARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -35,29 +40,35 @@ class Scaling:
 
 
 def learn(kind: str, x: Raw, index: Index, together: bool) -> Scaling:
-    """Learn a scaling from the rows `index` of x (N,D); a constant feature becomes 0.
+    """Learn a scaling from the rows `index` of x (N,D).
+
+    A feature that is constant in these rows becomes 0 in all rows: they teach nothing about it.
 
     `kind` is "none" (features stay as they are), "unit" (to [0, 1], by the smallest and the
     largest value of each feature, or of all features `together`, as the pixels of images are),
-    or "standard" (to mean 0 and standard deviation 1). Raises KeyError for any other kind.
+    or "standard" (to mean 0 and standard deviation 1, or less if the feature hardly ever moves).
+    Raises KeyError for any other kind.
     """
-    low, spread = STATISTICS[kind](x, index, together)
-    size = np.abs(low)
-    constant = spread <= np.maximum(ROUNDING * size, SMALLEST)
-    # A constant feature is divided by its size, or the rounding of a large one would be large.
-    unit = np.where(constant, np.maximum(1, size), spread)
+    low, spread, floor = STATISTICS[kind](x, index, together)
+    constant = spread <= np.maximum(ROUNDING * np.abs(low), SMALLEST)
+    divisor = np.maximum(spread, floor)
+    divisor[constant] = np.inf
+    scale = 1 / divisor
     dtype = np.result_type(x.dtype, np.float32)
-    scale = 1 / unit
     return Scaling(low.astype(dtype), scale.astype(dtype))
 
 
-def _nothing(x: Raw, index: Index, together: bool) -> tuple[Floats, Floats]:
+# Where a feature's scale starts, its spread, and the least that it is divided by, each (D).
+Statistics: TypeAlias = tuple[Floats, Floats, Floats]
+
+
+def _nothing(x: Raw, index: Index, together: bool) -> Statistics:
     D = x.shape[1]
-    return np.zeros(D), np.ones(D)
+    return np.zeros(D), np.ones(D), np.zeros(D)
 
 
-def _extremes(x: Raw, index: Index, together: bool) -> tuple[Floats, Floats]:
-    """The smallest value of each feature and the distance to its largest, each (D)."""
+def _extremes(x: Raw, index: Index, together: bool) -> Statistics:
+    """The smallest value of each feature and the distance to its largest."""
     D = x.shape[1]
     low = np.full(D, np.inf)
     high = np.full(D, -np.inf)
@@ -68,10 +79,24 @@ def _extremes(x: Raw, index: Index, together: bool) -> tuple[Floats, Floats]:
     if together:
         low[:] = low.min()
         high[:] = high.max()
-    return low, high - low
+    return low, high - low, np.zeros(D)
 
 
-def _moments(x: Raw, index: Index, together: bool) -> tuple[Floats, Floats]:
+def _deviations(x: Raw, index: Index, together: bool) -> Statistics:
+    """The mean and the standard deviation of each feature; the floor is that of rare movement.
+
+    A feature that is away from its usual value in a share p of the rows, by m say, has a deviation
+    of m √p: divided by it, the rows that move would be 1/√p away, 30 if they are one in a thousand,
+    and training would follow those few. The floor m √RARE keeps them to about 1/√RARE.
+    """
+    mean, deviation = _moments(x, index)
+    share = _share_that_moves(x, index, deviation)
+    one_row = 1 / len(index)
+    floor = deviation * np.sqrt(RARE / np.maximum(share, one_row))
+    return mean, deviation, floor
+
+
+def _moments(x: Raw, index: Index) -> tuple[Floats, Floats]:
     """The mean and the standard deviation of each feature, each (D), in two passes."""
     N, D = len(index), x.shape[1]
     mean = np.zeros(D)
@@ -85,8 +110,24 @@ def _moments(x: Raw, index: Index, together: bool) -> tuple[Floats, Floats]:
     return mean, np.sqrt(variance)
 
 
+def _share_that_moves(x: Raw, index: Index, deviation: Floats) -> Floats:
+    """The share of the rows in which each feature is away from its usual value (D).
+
+    The usual value is the median of at most SWEEP rows, evenly chosen: any such choice finds the
+    value of a feature that hardly ever moves.
+    """
+    N, D = len(index), x.shape[1]
+    step = -(-N // SWEEP)
+    usual = np.median(x[index[::step]], axis=0)
+    n_moves = np.zeros(D)
+    for chunk in chunks(N, SWEEP):
+        distance = np.abs(x[index[chunk]] - usual)
+        n_moves += (distance > NEGLIGIBLE * deviation).sum(axis=0)
+    return n_moves / N
+
+
 STATISTICS = {
     "none": _nothing,
     "unit": _extremes,
-    "standard": _moments,
+    "standard": _deviations,
 }
