@@ -1,12 +1,19 @@
 """`mlpcli train`."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlpcli.cli.boundary import boundary, print_json
-from mlpcli.errors import ConfigError
+from mlpcli.cli.streams import stop_waiting
+from mlpcli.errors import ConfigError, StdoutError, StoppedAtOnce
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mlpcli.commands.plan import Plan
 
 
 def train(
@@ -84,35 +91,68 @@ def _train(
 ) -> None:
     from mlpcli.commands import settings
     from mlpcli.commands.plan import prepare
-    from mlpcli.commands.resume import resume as plan_of_stopped
-    from mlpcli.commands.train import execute
+    from mlpcli.commands.resume import resuming
     from mlpcli.rendering.console import console, say
-    from mlpcli.rendering.train import Screen, next_command, show_plan, show_result
-    from mlpcli.training.observers import EXIT_CODES, Signals
 
-    results = console()
     messages = console(stderr=True, quiet=quiet)
 
     def notify(text: str) -> None:
         say(messages, text)
 
     if resume:
-        plan = plan_of_stopped(resume, flags, overrides, notify)
+        planned: "AbstractContextManager[Plan]" = resuming(resume, flags, overrides, notify)
     else:
-        plan = prepare(settings.load(config, flags, overrides), out, overwrite, notify)
-    if dry_run and as_json:
-        print_json(plan.document())
-        return
-    if dry_run:
-        show_plan(results, plan, "dry run: nothing is written")
-        return
-    show_plan(messages, plan)
-    with Screen(messages, plan.best_loss) as screen, Signals(notify) as signals:
-        result = execute(plan, [screen, signals])
+        loaded = settings.load(config, flags, overrides)
+        planned = nullcontext(prepare(loaded, out, overwrite, notify))
+    with planned as plan:
+        if dry_run:
+            _show(plan, as_json)
+        else:
+            _execute(plan, messages, as_json)
+
+
+def _show(plan: "Plan", as_json: bool) -> None:
+    """Show the plan of a dry run."""
+    from mlpcli.rendering.console import console
+    from mlpcli.rendering.train import show_plan
+
     if as_json:
-        print_json(result.document())
+        print_json(plan.document())
     else:
-        show_result(results, result)
+        show_plan(console(), plan, "dry run: nothing is written")
+
+
+def _execute(plan: "Plan", messages: "Console", as_json: bool) -> None:
+    """Train, show the result, and exit with the code of a signal that stopped training."""
+    from mlpcli.commands.train import execute
+    from mlpcli.rendering.console import console, say
+    from mlpcli.rendering.train import (
+        Screen,
+        next_command,
+        show_plan,
+        show_result,
+        stopped_at_once,
+    )
+    from mlpcli.training.observers import EXIT_CODES, Signals
+
+    def notify(text: str) -> None:
+        say(messages, text)
+
+    show_plan(messages, plan)
+    signals = Signals(notify, stop_waiting)
+    try:
+        with Screen(messages, plan.best_loss) as screen, signals:
+            result = execute(plan, [screen, signals])
+    except StoppedAtOnce as stop:
+        raise StoppedAtOnce(stop.exit_code, stopped_at_once(plan.folder)) from stop
+    try:
+        if as_json:
+            print_json(result.document())
+        else:
+            show_result(console(), result)
+    except StdoutError:  # the signal may have ended its reader too
+        if result.stopped not in EXIT_CODES:
+            raise
     if result.stopped in EXIT_CODES:
         if as_json:  # stdout has room for one document only
             typer.echo(f"next     {next_command(result)}", err=True)

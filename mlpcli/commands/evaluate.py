@@ -1,6 +1,7 @@
 """Scores of a saved model: on the rows that its run held out, or on any other data."""
 
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mlpcli.model.metrics import Scores, by_class
 from mlpcli.model.state import Streams
 from mlpcli.storage import modelfile
 from mlpcli.storage.modelfile import Model
-from mlpcli.storage.runfolder import model_path
+from mlpcli.storage.runfolder import best_epoch_of, model_path
 from mlpcli.training.scoring import score_all
 
 NAME_THE_ROWS = "Name the rows to score with --data."
@@ -87,6 +88,7 @@ def evaluate(path: Path, source: str | None, split: str | None, notify: Notify) 
         )
     path = model_path(path)
     model = modelfile.load(path)
+    _note_better_epoch(path, model, notify)
     if source is None:
         scored = _own_rows(path, model, split or "test", notify)
     else:
@@ -98,6 +100,20 @@ def evaluate(path: Path, source: str | None, split: str | None, notify: Notify) 
             "the model or the rows are no use."
         )
     return Evaluation(path, model, scored.source, scored.part, scored.rows, scores)
+
+
+def _note_better_epoch(path: Path, model: Model, notify: Notify) -> None:
+    """Say if the run of a model has had a better epoch, whose weights were not saved.
+
+    A run that is killed between two saves leaves its metrics ahead of its model.
+    """
+    better = best_epoch_of(path.with_name("metrics.jsonl"))
+    best_epoch = model.header.get("best_epoch")
+    if better and isinstance(best_epoch, int) and best_epoch < better:
+        notify(
+            f"{path}: is of epoch {best_epoch}; epoch {better} was better, and its weights are not "
+            f"saved. To train it again: mlpcli train --resume {shlex.quote(str(path.parent))}"
+        )
 
 
 def _scores(model: Model, rows: Rows) -> Scores:

@@ -20,6 +20,7 @@ from mlpcli.machine import available_memory, blas, cores
 from mlpcli.messages import SCHEMA, Notify, size_in_words
 from mlpcli.model.state import Streams
 from mlpcli.storage.checkpoint import Checkpoint
+from mlpcli.storage.locks import RunFolder
 from mlpcli.storage.runfolder import check_place, default_folder
 from mlpcli.training.fit import network_shape
 from mlpcli.training.loop import minibatches
@@ -39,15 +40,25 @@ class New:
 class Restart:
     """A run that was stopped before it was first saved: it begins again in its folder."""
 
-    folder: Path
+    run_folder: RunFolder
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is written."""
+        return self.run_folder.path
 
 
 @dataclass(frozen=True)
 class Resume:
     """A run that goes on from its checkpoint."""
 
-    folder: Path
+    run_folder: RunFolder
     checkpoint: Checkpoint
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is written."""
+        return self.run_folder.path
 
 
 Beginning: TypeAlias = New | Restart | Resume

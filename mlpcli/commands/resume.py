@@ -1,7 +1,8 @@
 """The plan of a run that was stopped: its own settings and data, and where it goes on."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 from mlpcli.commands import settings
 from mlpcli.commands.plan import Plan, Restart, Resume, computed_by, make_plan
 from mlpcli.config import Config, differences, flat
-from mlpcli.errors import ConfigError, DataError, ModelError
+from mlpcli.errors import ConfigError, DataError, ModelError, UnreadableFileError
 from mlpcli.messages import Notify
 from mlpcli.model.state import TrainingState
 from mlpcli.storage import checkpoint as checkpoints
-from mlpcli.storage.checkpoint import Checkpoint
+from mlpcli.storage.checkpoint import Checkpoint, RunRecord
+from mlpcli.storage.locks import RunFolder, locked
+from mlpcli.storage.reading import digest_of_first
+from mlpcli.storage.runfolder import remove_unfinished
 
 MAY_CHANGE = (
     "training.epochs",
@@ -23,26 +27,42 @@ MAY_CHANGE = (
 )
 
 
-def resume(
+@contextmanager
+def resuming(
     folder: Path, flags: Mapping[str, Any], overrides: Sequence[str], notify: Notify
-) -> Plan:
-    """The plan of a run that was stopped; flags and overrides may change only what MAY_CHANGE has.
+) -> Iterator[Plan]:
+    """The plan of a run that was stopped, whose folder is locked until the `with` ends.
 
-    A run that was stopped before it was first saved begins again.
-    Raises ModelError, ConfigError or DataError.
+    Everything that decides is read under the lock. Flags and overrides may change only what
+    MAY_CHANGE has. A run that was stopped before it was first saved begins again.
+    Raises OutputError if the run is being trained, and ModelError, ConfigError or DataError.
     """
-    file = folder / "config.toml"
-    if not os.path.isfile(file):
+    _check_is_run(folder)
+    with locked(folder) as run_folder:
+        _check_is_run(folder)
+        remove_unfinished(run_folder)
+        yield _plan(run_folder, flags, overrides, notify)
+
+
+def _check_is_run(folder: Path) -> None:
+    if not os.path.isfile(folder / "config.toml"):
         raise ModelError(f"{folder}: is no run that can be resumed: it holds no config.toml.")
+
+
+def _plan(
+    run_folder: RunFolder, flags: Mapping[str, Any], overrides: Sequence[str], notify: Notify
+) -> Plan:
+    folder = run_folder.path
+    file = folder / "config.toml"
     config = settings.load(file, flags, overrides)
     if not checkpoints.exists(folder):
         _check_settings(folder, config, settings.load(file, {}))
         notify(f"{folder} was stopped before it was first saved, and begins again.")
-        return make_plan(config, Restart(folder), notify)
-    plan = make_plan(config, Restart(folder), notify)
+        return make_plan(config, Restart(run_folder), notify)
+    plan = make_plan(config, Restart(run_folder), notify)
     saved = checkpoints.load(folder, notify)
     _check(folder, plan, saved, notify)
-    return replace(plan, beginning=Resume(folder, saved))
+    return replace(plan, beginning=Resume(run_folder, saved))
 
 
 def _check(folder: Path, plan: Plan, saved: Checkpoint, notify: Notify) -> None:
@@ -55,6 +75,7 @@ def _check(folder: Path, plan: Plan, saved: Checkpoint, notify: Notify) -> None:
             "go on. Start a new one, or restore the data."
         )
     _check_state(folder, plan, saved.state)
+    _note_other_metrics(folder / "metrics.jsonl", saved.record, notify)
     _note_other_machine(saved.record.computed_by, computed_by(plan), notify)
     _note_other_epochs(plan.config, before, notify)
 
@@ -87,6 +108,19 @@ def _check_state(folder: Path, plan: Plan, state: TrainingState) -> None:
         raise ModelError(
             f"{folder}: its checkpoint does not go with its settings and data. Start a new run."
         )
+
+
+def _note_other_metrics(path: Path, record: RunRecord, notify: Notify) -> None:
+    """Say if the lines that were written before the run was saved are not those any more."""
+    try:
+        length, sha256 = digest_of_first(path, record.log_bytes)
+    except UnreadableFileError as error:
+        notify(f"{path}: {error.problem}; the epochs before this are missing in the new one.")
+        return
+    if length < record.log_bytes:
+        notify(f"{path}: was shortened since the run was saved; lines of earlier epochs are lost.")
+    elif record.log_sha256 not in ("", sha256):
+        notify(f"{path}: was changed since the run was saved; its earlier lines stay as they are.")
 
 
 def _note_other_machine(before: Mapping[str, Any], now: Mapping[str, Any], notify: Notify) -> None:

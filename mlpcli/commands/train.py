@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from mlpcli.commands.plan import New, Plan, Resume, computed_by, describe, versions
@@ -18,13 +17,16 @@ from mlpcli.model.network import Network
 from mlpcli.storage import checkpoint as checkpoints
 from mlpcli.storage import modelfile
 from mlpcli.storage.checkpoint import Checkpoint, RunRecord
+from mlpcli.storage.locks import RunFolder
 from mlpcli.storage.modelfile import Model
-from mlpcli.storage.runfolder import locked, previous, remove_previous, reserved
+from mlpcli.storage.runfolder import remove_replaced, replaced, reserved
 from mlpcli.storage.writing import write_text
 from mlpcli.training.events import StopReason
 from mlpcli.training.fit import Progress, begin, fit
 from mlpcli.training.observers import Checkpoints, MetricsLog, Observer
 from mlpcli.training.scoring import score_all
+
+COMPLETE = ("finished", "early stopping")
 
 
 @dataclass(frozen=True)
@@ -80,89 +82,126 @@ def execute(plan: Plan, observers: Sequence[Observer] = ()) -> Result:
     """
     beginning = plan.beginning
     if not isinstance(beginning, New):
-        with locked(beginning.folder):
-            return _train(plan, observers)
-    with reserved(beginning.folder, beginning.folder_given, beginning.overwrite) as folder:
-        placed = replace(beginning, folder=folder)
-        return _train(replace(plan, beginning=placed), observers)
+        return _train(plan, beginning.run_folder, observers)
+    with reserved(beginning.folder, beginning.folder_given, beginning.overwrite) as run_folder:
+        placed = replace(beginning, folder=run_folder.path)
+        return _train(replace(plan, beginning=placed), run_folder, observers)
 
 
-def _train(plan: Plan, observers: Sequence[Observer]) -> Result:
-    """Train in the plan's folder, which this process holds."""
-    progress, log, seconds_before = _start(plan)
-    began = time.perf_counter() - seconds_before
-    write_text(plan.folder / "config.toml", to_toml(plan.config))
-    saving = _checkpoints(plan, progress, log, began)
+def _train(plan: Plan, run_folder: RunFolder, observers: Sequence[Observer]) -> Result:
+    """Train in a folder that this process has locked."""
+    writer = _writer(plan, run_folder)
+    progress = writer.progress
+    write_text(run_folder.path / "config.toml", to_toml(plan.config), run_folder.fd)
+    saving = Checkpoints(writer.save, plan.config.training.checkpoint_seconds)
+    all_observers: list[Observer] = [writer.log, saving, *observers]
     try:
-        all_observers: list[Observer] = [log, saving, *observers]
         fitted = fit(plan.config, plan.data, all_observers, progress, plan.processes)
     except (Exception, KeyboardInterrupt):
         if progress.best.epoch:
-            _finish(plan, progress, "interrupted", began, saving.spent)
+            writer.finish("interrupted", saving.spent)
         raise
     if fitted.stopped == "diverged" and not fitted.best_epoch:
-        raise DivergedError(f"{fitted.sentence} {_without_model(plan.folder)}")
-    result = _finish(plan, progress, fitted.stopped, began, saving.spent)
+        raise DivergedError(
+            f"{fitted.sentence} No epoch was finished, so no model was kept.{writer.replaced()}"
+        )
+    result = writer.finish(fitted.stopped, saving.spent)
     if fitted.stopped == "diverged":
         kept = f"The best model, of epoch {fitted.best_epoch}, is in {plan.folder}."
         raise DivergedError(f"{fitted.sentence} {kept}")
     return result
 
 
-def _start(plan: Plan) -> tuple[Progress, MetricsLog, float]:
-    """Progress and metrics log where the run begins, and the seconds that it took until there."""
-    path = plan.folder / "metrics.jsonl"
+def _writer(plan: Plan, run_folder: RunFolder) -> "RunWriter":
+    """The writer of a run's files, from where the run begins."""
+    path = run_folder.path / "metrics.jsonl"
     if not isinstance(plan.beginning, Resume):
-        return begin(plan.config, plan.data, plan.streams), MetricsLog(path), 0.0
+        log = MetricsLog(path, dir_fd=run_folder.fd)
+        progress = begin(plan.config, plan.data, plan.streams)
+        return RunWriter(plan, run_folder, progress, log)
     saved = plan.beginning.checkpoint
+    log = MetricsLog(path, saved.record.log_bytes, dir_fd=run_folder.fd)
     progress = Progress(saved.state, saved.best)
-    return progress, MetricsLog(path, saved.record.log_bytes), saved.record.seconds
+    return RunWriter(plan, run_folder, progress, log, saved.record.seconds)
 
 
-def _checkpoints(plan: Plan, progress: Progress, log: MetricsLog, began: float) -> Checkpoints:
-    """The observer that saves the run."""
-    computer = computed_by(plan)  # asks the BLAS, and is the same for every save
+class RunWriter:
+    """Writes the files of a run: checkpoints and the best model meanwhile, the result at its end.
 
-    def save() -> None:
-        seconds = time.perf_counter() - began
-        record = RunRecord(
-            config=plan.config.model_dump(),
-            data_sha256=plan.data.sha256,
-            computed_by=computer,
-            log_bytes=log.saved_length(),
-            seconds=seconds,
-        )
-        checkpoint = Checkpoint(progress.state, progress.best, record)
-        checkpoints.save(plan.folder, checkpoint)
-
-    return Checkpoints(save, plan.config.training.checkpoint_seconds)
-
-
-def _without_model(folder: Path) -> str:
-    """What to say if training diverged in its first epoch."""
-    kept = previous(folder)
-    there = f" The run that was there before is in {kept}." if kept.exists() else ""
-    return f"No epoch was finished, so no model was kept.{there}"
-
-
-def _finish(
-    plan: Plan, progress: Progress, stopped: StopReason, began: float, saving: float
-) -> Result:
-    """Score the best weights, and write the model and the result.
-
-    The model is written first: the many training rows take longest to score.
+    `seconds_before` is the time that the run took before it was resumed.
     """
-    network = progress.best_network()
-    best_epoch = progress.best.epoch
-    held_out = {part: _scored(plan, network, part) for part in ("validation", "test")}
-    header = _header(plan, best_epoch, held_out)
-    modelfile.save(plan.folder / "model.npz", Model(network, plan.data.scaling, header))
-    scores = {"train": _scored(plan, network, "train")} | held_out
-    seconds = time.perf_counter() - began
-    result = Result(plan, stopped, progress.state.epoch, best_epoch, scores, seconds, saving)
-    write_text(plan.folder / "result.json", json.dumps(result.document(), indent=2) + "\n")
-    remove_previous(plan.folder)
-    return result
+
+    def __init__(
+        self,
+        plan: Plan,
+        run_folder: RunFolder,
+        progress: Progress,
+        log: MetricsLog,
+        seconds_before: float = 0.0,
+    ) -> None:
+        self.plan = plan
+        self.run_folder = run_folder
+        self.progress = progress
+        self.log = log
+        self.began = time.perf_counter() - seconds_before
+        self.computer = computed_by(plan)  # asks the BLAS, and is the same for every save
+        self.model_epoch = 0  # the epoch whose weights are in model.npz
+
+    def save(self) -> None:
+        """Save the run, with its best weights so far in model.npz."""
+        best = self.progress.best
+        if best.epoch != self.model_epoch:
+            network = self.progress.state.network.with_parameters(best.theta)
+            self._write_model(network, {})
+        log_bytes, log_sha256 = self.log.saved()
+        record = RunRecord(
+            config=self.plan.config.model_dump(),
+            data_sha256=self.plan.data.sha256,
+            computed_by=self.computer,
+            log_bytes=log_bytes,
+            log_sha256=log_sha256,
+            seconds=time.perf_counter() - self.began,
+        )
+        checkpoint = Checkpoint(self.progress.state, best, record)
+        checkpoints.save(self.run_folder.path, checkpoint, self.run_folder.fd)
+
+    def finish(self, stopped: StopReason, saving: float) -> Result:
+        """Score the best weights, and write the model and the result.
+
+        The model is written before the many training rows are scored, which takes longest. Runs
+        that this one replaces are deleted if it has come to its end.
+        """
+        plan, progress = self.plan, self.progress
+        network = progress.best_network()
+        held_out = {part: _scored(plan, network, part) for part in ("validation", "test")}
+        self._write_model(network, held_out)
+        scores = {"train": _scored(plan, network, "train")} | held_out
+        result = Result(
+            plan=plan,
+            stopped=stopped,
+            epochs=progress.state.epoch,
+            best_epoch=progress.best.epoch,
+            scores=scores,
+            seconds=time.perf_counter() - self.began,
+            saving=saving,
+        )
+        text = json.dumps(result.document(), indent=2) + "\n"
+        write_text(self.run_folder.path / "result.json", text, self.run_folder.fd)
+        if stopped in COMPLETE:
+            remove_replaced(self.run_folder)
+        return result
+
+    def _write_model(self, network: Network, held_out: dict[str, Scores]) -> None:
+        best_epoch = self.progress.best.epoch
+        header = _header(self.plan, best_epoch, held_out)
+        model = Model(network, self.plan.data.scaling, header)
+        modelfile.save(self.run_folder.path / "model.npz", model, self.run_folder.fd)
+        self.model_epoch = best_epoch
+
+    def replaced(self) -> str:
+        """Where the runs are kept that this one was to replace, after a blank, or ''."""
+        kept = ", ".join(str(folder) for folder in replaced(self.run_folder))
+        return f" What it replaces is kept in {kept}." if kept else ""
 
 
 def _scored(plan: Plan, network: Network, part: str) -> Scores:
@@ -180,6 +219,12 @@ def _header(plan: Plan, best_epoch: int, held_out: dict[str, Scores]) -> dict[st
         "config": plan.config.model_dump(),
         "data_sha256": data.sha256,
         "best_epoch": best_epoch,
-        "scores": {part: brief(scores) for part, scores in held_out.items()},
+        "scores": {part: _recorded(scores) for part, scores in held_out.items()},
         "versions": versions(),
     }
+
+
+def _recorded(scores: Scores) -> dict[str, Any]:
+    """The scores of one part in a model file, which has the same bytes as ever."""
+    shown = brief(scores)
+    return {key: shown[key] for key in ("rows", "loss", "accuracy")}

@@ -41,6 +41,12 @@ class Network:
         self.theta: Floats = shared_zeros(shape.parameters, dtype)
         self.W1, self.W2, self.b1, self.b2 = views(self.theta, shape)
 
+    def with_parameters(self, theta: Floats) -> "Network":
+        """A network of the same shape and activation whose parameters are the vector theta."""
+        network = Network.__new__(Network)
+        network.__setstate__((self.shape, self.activation, theta))
+        return network
+
     def __getstate__(self) -> tuple[Shape, str, Floats]:
         return self.shape, self.activation, self.theta
 

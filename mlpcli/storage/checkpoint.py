@@ -44,8 +44,9 @@ INCONSISTENT = (
 class RunRecord:
     """What a checkpoint records of its run beside the state, for the resumed run to compare.
 
-    `log_bytes` is the length of metrics.jsonl, `seconds` the time that the run has taken. `config`
-    is as it was written, perhaps by another version: whoever resumes the run validates it.
+    `log_bytes` is the length of metrics.jsonl and `log_sha256` its SHA-256 ("" in a checkpoint of
+    mlpcli 0.1); `seconds` is the time that the run has taken. `config` is as it was written,
+    perhaps by another version: whoever resumes the run validates it.
     """
 
     config: Any
@@ -53,6 +54,7 @@ class RunRecord:
     computed_by: dict[str, Any]
     log_bytes: int
     seconds: float
+    log_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,10 @@ class Checkpoint:
     record: RunRecord
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> None:
+def save(folder: Path, checkpoint: Checkpoint, dir_fd: int | None = None) -> None:
     """Write the newest checkpoint and keep the one before; writes nothing if a number is not finite.
 
+    `dir_fd` is the descriptor of the folder, if that is open.
     Raises OutputError if the file cannot be written.
     """
     state, best = checkpoint.state, checkpoint.best
@@ -79,7 +82,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     arrays["order"] = state.order
     arrays |= {f"slot{n}": slot for n, slot in enumerate(slots)}
     arrays["header"] = np.frombuffer(text.encode(), np.uint8)
-    write_npz(folder / NEWEST, arrays, previous=folder / BEFORE)
+    write_npz(folder / NEWEST, arrays, previous=BEFORE, dir_fd=dir_fd)
 
 
 def _header(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -166,6 +169,7 @@ def _record(about: dict[str, Any]) -> RunRecord:
         computed_by=dict(about["computed_by"]),
         log_bytes=log_bytes,
         seconds=_finite(about["seconds"]),
+        log_sha256=str(about.get("log_sha256", "")),
     )
 
 

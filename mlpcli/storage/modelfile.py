@@ -73,12 +73,13 @@ class Model:
         return tuple(str(name) for name in names)
 
 
-def save(path: Path, model: Model) -> None:
+def save(path: Path, model: Model, dir_fd: int | None = None) -> None:
     """Write a model file, whole or not at all; equal models give equal bytes.
 
     Args:
         path: The file, which is replaced if it exists.
         model: The model; its header gets the keys `format`, `version`, `activation`, `sealed`.
+        dir_fd: The descriptor of the file's folder, if that is open.
 
     Raises:
         OutputError: The file cannot be written.
@@ -94,7 +95,7 @@ def save(path: Path, model: Model) -> None:
     arrays["offset"] = scaling.offset
     arrays["scale"] = scaling.scale
     arrays["header"] = np.frombuffer(text.encode(), np.uint8)
-    write_npz(path, arrays)
+    write_npz(path, arrays, dir_fd=dir_fd)
 
 
 def load(path: Path) -> Model:

@@ -226,3 +226,14 @@ def digest(file: IO[bytes]) -> bytes:
         sha256.update(block)
         left -= len(block)
     return sha256.hexdigest().encode()
+
+
+def digest_of_first(path: Path, length: int) -> tuple[int, str]:
+    """The SHA-256, in hexadecimal, of the first bytes of a file, and how many of them there are."""
+    sha256 = hashlib.sha256()
+    done = 0
+    with open_regular(path) as file:
+        while block := file.read(min(BLOCK, length - done)):
+            sha256.update(block)
+            done += len(block)
+    return done, sha256.hexdigest()

@@ -1,17 +1,29 @@
-"""The folder of a run: whether it may be written there, its lock, and its files."""
+"""The folder of a run: whether it may be written there, what it replaces, and its files."""
 
+import json
+import math
 import os
+import re
+import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from mlpcli.errors import ModelError, OutputError
+from mlpcli.errors import ModelError, OutputError, UnreadableFileError
 from mlpcli.messages import system_reason
-from mlpcli.storage.writing import make_folder, move, remove, remove_folder
+from mlpcli.storage.locks import AT_WORK, LOCK, RunFolder, is_locked, locked
+from mlpcli.storage.reading import open_text
+from mlpcli.storage.writing import (
+    PART,
+    make_folder,
+    make_folder_in,
+    move,
+    open_folder_in,
+    remove,
+    remove_folder_in,
+)
 
 FILES = (
     "config.toml",
@@ -21,7 +33,8 @@ FILES = (
     "model.npz",
     "result.json",
 )
-LOCK = ".lock"  # held by the process that trains; the system releases it when that ends
+REPLACED = re.compile(r"\.replaced-[0-9]+")  # folders of the runs that --overwrite replaced
+NAME_ONE = "Name a run folder, or a model.npz that mlpcli train wrote."
 OTHER = "Choose another folder with --out."
 
 
@@ -64,11 +77,27 @@ def _check_parent(folder: Path) -> None:
 def _check_existing(folder: Path, overwrite: bool) -> None:
     if not folder.is_dir():
         raise OutputError(f"{folder}: is not a folder. Choose another place with --out.")
-    present = sorted(set(os.listdir(folder)) - {LOCK})
-    for name in present:
+    present = os.listdir(folder)
+    _check_names(folder, present)
+    if _holds_run(present):
+        if is_locked(folder):
+            raise OutputError(f"{folder}: {AT_WORK}")
+        _check_may_replace(folder, overwrite)
+
+
+def _check_names(folder: Path, present: list[str]) -> None:
+    """Raise OutputError if a folder holds anything that no run writes."""
+    for name in sorted(present):
         if not _of_a_run(name):
             raise OutputError(f"{folder}: holds {name}, which is no part of a run. {OTHER}")
-    if set(present) & set(FILES) and not overwrite:
+
+
+def _holds_run(present: list[str]) -> bool:
+    return not set(present).isdisjoint(FILES)
+
+
+def _check_may_replace(folder: Path, overwrite: bool) -> None:
+    if not overwrite:
         raise OutputError(
             f"{folder}: already holds a run. Add --overwrite to replace it, "
             "or choose another folder."
@@ -76,84 +105,110 @@ def _check_existing(folder: Path, overwrite: bool) -> None:
 
 
 def _of_a_run(name: str) -> bool:
-    """Whether a run writes a file of that name, or leaves it half-written when it is killed."""
-    if name in FILES:
+    """Whether a run writes a file or folder of that name, or leaves it when it is killed."""
+    if name == LOCK or name in FILES:
         return True
-    return name.endswith(".part") and any(name.startswith(f".{file}.") for file in FILES)
+    return _is_unfinished(name) or REPLACED.fullmatch(name) is not None
+
+
+def _is_unfinished(name: str) -> bool:
+    """Whether a file of that name is one of a run's that was being written."""
+    return name.endswith(PART) and any(name.startswith(f".{file}.") for file in FILES)
 
 
 @contextmanager
-def reserved(folder: Path, folder_given: bool, overwrite: bool) -> Iterator[Path]:
+def reserved(folder: Path, folder_given: bool, overwrite: bool) -> Iterator[RunFolder]:
     """A locked folder, made ready for a new run; a run that is there is moved aside, not deleted.
 
+    It is moved into the folder .replaced-1, .replaced-2, … inside, until remove_replaced.
     If the user did not give the folder, and another run has taken it meanwhile, it gets a number.
     Raises OutputError.
     """
     if not folder_given:
         folder = _free_name(folder)
     make_folder(folder, new=not folder_given)
-    with locked(folder):
-        check_place(folder, overwrite)  # again: loading the data may have taken minutes
-        if (folder / "model.npz").exists():
-            _move_aside(folder)
-        remove([folder / name for name in os.listdir(folder) if name != LOCK])
-        yield folder
+    with locked(folder) as run_folder:
+        present = os.listdir(run_folder.fd)  # again: loading the data may have taken minutes
+        _check_names(folder, present)
+        if _holds_run(present):
+            _check_may_replace(folder, overwrite)
+            _move_aside(run_folder, present)
+        remove_unfinished(run_folder)
+        yield run_folder
 
 
-def _move_aside(folder: Path) -> None:
-    remove_previous(folder)
-    make_folder(previous(folder))
-    for name in os.listdir(folder):
-        if name in FILES:
-            move(folder / name, previous(folder) / name)
+def _move_aside(run_folder: RunFolder, present: list[str]) -> None:
+    """Move the files of the run that is there into a new folder inside."""
+    numbers = (number for number in count(1) if f".replaced-{number}" not in present)
+    aside = run_folder.path / f".replaced-{next(numbers)}"
+    make_folder_in(aside, run_folder.fd)
+    with open_folder_in(aside, run_folder.fd) as to_fd:
+        for name in FILES:
+            if name in present:
+                move(run_folder.path / name, aside / name, run_folder.fd, to_fd)
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder; half-written files of a killed process are removed.
-
-    Raises OutputError if another process holds it.
-    """
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise OutputError(
-            f"{folder}: another mlpcli train is at work there. "
-            "Wait for it, or choose another folder."
-        ) from error
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be locked: {system_reason(error)}.") from error
-    try:
-        remove([folder / name for name in os.listdir(folder) if name.endswith(".part")])
-        yield
-    finally:
-        lock.release()
+def replaced(run_folder: RunFolder) -> list[Path]:
+    """The folders of the runs that this one replaces, the oldest first."""
+    names = [name for name in os.listdir(run_folder.fd) if REPLACED.fullmatch(name)]
+    return [run_folder.path / name for name in sorted(names, key=lambda name: int(name[10:]))]
 
 
-def previous(folder: Path) -> Path:
-    """Where a run that is being replaced is kept until the new one has a model."""
-    path = folder.absolute()
-    return path.with_name(path.name + ".former")
+def remove_replaced(run_folder: RunFolder) -> None:
+    """Delete the runs that were replaced; any other file among theirs is left, with its folder."""
+    for aside in replaced(run_folder):
+        with open_folder_in(aside, run_folder.fd) as descriptor:
+            for name in FILES:
+                remove(aside / name, descriptor)
+        remove_folder_in(aside, run_folder.fd)
 
 
-def remove_previous(folder: Path) -> None:
-    """Delete the run that was replaced."""
-    kept = previous(folder)
-    remove([kept / name for name in FILES])
-    remove_folder(kept)
+def remove_unfinished(run_folder: RunFolder) -> None:
+    """Delete the files that a killed process left half-written."""
+    for name in os.listdir(run_folder.fd):
+        if _is_unfinished(name):
+            remove(run_folder.path / name, run_folder.fd)
 
 
 def model_path(path: Path) -> Path:
     """The model file that a run folder, or a path to the file itself, names.
 
-    Raises ModelError if there is none.
+    Raises ModelError if there is none, saying how to get one.
     """
-    if os.path.isdir(path):
-        path = path / "model.npz"
-    if not os.path.exists(path):
-        raise ModelError(
-            f"{path}: there is no such model. "
-            "Name a run folder, or a model.npz that mlpcli train wrote."
-        )
-    return path
+    if not os.path.isdir(path):
+        if os.path.exists(path):
+            return path
+        raise ModelError(f"{path}: there is no such model. {NAME_ONE}")
+    model = path / "model.npz"
+    if os.path.exists(model):
+        return model
+    if not os.path.exists(path / "config.toml"):
+        raise ModelError(f"{path}: is no run folder: it holds no model.npz. {NAME_ONE}")
+    if is_locked(path):
+        raise ModelError(f"{path}: has no model yet: its first epoch is being trained.")
+    raise ModelError(
+        f"{path}: has no model: its run was stopped before the first epoch was saved. "
+        f"To go on: mlpcli train --resume {shlex.quote(str(path))}"
+    )
+
+
+def best_epoch_of(metrics: Path) -> int:
+    """The epoch with the lowest validation loss in a metrics.jsonl; 0 if there is none.
+
+    Lines that are no whole records of an epoch are left out.
+    """
+    best, lowest = 0, math.inf
+    with suppress(UnreadableFileError), open_text(metrics) as lines:
+        for line in lines:
+            epoch, loss = _epoch_and_loss(line)
+            if loss < lowest:
+                best, lowest = epoch, loss
+    return best
+
+
+def _epoch_and_loss(line: str) -> tuple[int, float]:
+    try:
+        record = json.loads(line)
+        return int(record["epoch"]), float(record["validation_loss"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return 0, math.inf

@@ -1,5 +1,6 @@
 """Observers of training: each is called with every event, and may answer with a reason to stop."""
 
+import hashlib
 import json
 import signal
 import threading
@@ -10,11 +11,11 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
-from mlpcli.errors import INTERRUPTED, TERMINATED
+from mlpcli.errors import INTERRUPTED, TERMINATED, StoppedAtOnce
 from mlpcli.messages import Notify
 from mlpcli.model.network import Network
 from mlpcli.model.state import Best, TrainingState
-from mlpcli.storage.writing import append_line, cut, flush
+from mlpcli.storage.writing import append_line, flush, keep_first
 from mlpcli.training.events import (
     Answer,
     BatchDone,
@@ -86,32 +87,41 @@ class MetricsLog:
     """Writes one JSON object for each epoch into a file, on a line of its own.
 
     As training starts, the file is cut back to `length` bytes: what it had when the run was saved.
-    `seconds` is the time of the whole epoch, its scoring included.
+    `seconds` is the time of the whole epoch, its scoring included. `dir_fd` is the descriptor of
+    the file's folder, if that is open.
     """
 
     def __init__(
-        self, path: Path, length: int = 0, clock: Callable[[], float] = time.perf_counter
+        self,
+        path: Path,
+        length: int = 0,
+        clock: Callable[[], float] = time.perf_counter,
+        dir_fd: int | None = None,
     ) -> None:
         self.path = path
         self.length = length
         self.clock = clock
+        self.dir_fd = dir_fd
+        self.sha256 = hashlib.sha256()
         self.epoch_began = 0.0
 
     def __call__(self, event: Event) -> None:
         """Cut the file as training starts, and add a line at the end of each epoch."""
         if isinstance(event, Started):
-            self.length = cut(self.path, self.length)
+            self.length, self.sha256 = keep_first(self.path, self.length, self.dir_fd)
             self.epoch_began = self.clock()
         if isinstance(event, EpochDone):
             now = self.clock()
             line = json.dumps(_metrics(event, now - self.epoch_began))
-            self.length += append_line(self.path, line)
+            content = append_line(self.path, line, self.dir_fd)
+            self.length += len(content)
+            self.sha256.update(content)
             self.epoch_began = now
 
-    def saved_length(self) -> int:
-        """The length of the file in bytes, once all its lines are on disk."""
-        flush(self.path)
-        return self.length
+    def saved(self) -> tuple[int, str]:
+        """The length of the file in bytes and its SHA-256, once all its lines are on disk."""
+        flush(self.path, self.dir_fd)
+        return self.length, self.sha256.hexdigest()
 
 
 def _metrics(event: EpochDone, seconds: float) -> dict[str, Any]:
@@ -177,19 +187,26 @@ REASONS: dict[int, StopReason] = {
 }
 EXIT_CODES: dict[StopReason, int] = {"interrupted": INTERRUPTED, "terminated": TERMINATED}
 STOPPING = "Stopping after this minibatch, and saving. Press Ctrl-C again to stop at once."
+SAME_ACT = 0.25  # seconds: `timeout` and some shells send a signal twice at once
 
 
 class Signals:
     """Turns the first Ctrl-C, SIGTERM or SIGHUP into a reason to stop.
 
-    The second one raises SystemExit, the third one ends the process at once. A context manager:
-    inside it, signals are caught; after it, they do what they did before. A signal that the
-    process was started to ignore stays ignored.
+    The second Ctrl-C or SIGTERM raises StoppedAtOnce, the third one ends the process at once. A
+    closed window sends SIGHUP more than once, so that one never counts as the second. A context
+    manager: inside it, signals are caught; after it, they do what they did before. A signal that
+    the process was started to ignore stays ignored.
+
+    `before_notify` is called in the handler of the first signal, and again before the message:
+    it is to let go of an output that takes nothing, for which training would wait for ever.
     """
 
-    def __init__(self, notify: Notify) -> None:
+    def __init__(self, notify: Notify, before_notify: Callable[[], object] = lambda: None) -> None:
         self.notify = notify
+        self.before_notify = before_notify
         self.reason: StopReason | None = None
+        self.caught = 0.0  # time of the first signal
         self.announced = False
         self.handlers: dict[int, Any] = {}  # those before, by signal
 
@@ -216,12 +233,16 @@ class Signals:
         """
         if self.reason and not self.announced:
             self.announced = True
+            self.before_notify()
             self.notify(STOPPING)
         return self.reason
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
-        if self.reason:
+        if self.reason is None:
+            self.reason = REASONS[number]
+            self.caught = time.monotonic()
+            self.before_notify()
+        elif number != signal.SIGHUP and time.monotonic() - self.caught > SAME_ACT:
             for each in self.handlers:
                 signal.signal(each, signal.SIG_DFL)
-            raise SystemExit(EXIT_CODES[REASONS[number]])
-        self.reason = REASONS[number]
+            raise StoppedAtOnce(EXIT_CODES[REASONS[number]])

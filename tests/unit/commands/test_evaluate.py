@@ -281,7 +281,7 @@ def test_weights_that_give_no_finite_loss_are_refused(csv_run: Path, command: Co
     ("path", "said"),
     [
         ("nothing", "nothing: there is no such model."),
-        (".", "model.npz: there is no such model."),
+        (".", ".: is no run folder: it holds no model.npz. Name a run folder, or a model.npz"),
         ("rows.csv", "rows.csv: is not a whole .npz file"),
     ],
 )

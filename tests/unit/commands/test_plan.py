@@ -14,7 +14,7 @@ from mlpcli.commands import plan as planning
 from mlpcli.commands import settings
 from mlpcli.commands import train as run
 from mlpcli.commands.plan import Plan, Restart, Resume
-from mlpcli.commands.resume import resume
+from mlpcli.commands.resume import resuming
 from mlpcli.config import flat
 from mlpcli.errors import ConfigError, DataError, MlpcliError, ModelError
 from mlpcli.storage import checkpoint
@@ -125,9 +125,10 @@ def stopped(tmp_path: Path) -> Path:
 
 
 def resumed(folder: Path, *sets: str, **flags: Any) -> tuple[Plan, str]:
-    """The plan of a run that goes on, and what was said."""
+    """The plan of a run that goes on, its folder free again, and what was said."""
     said: list[str] = []
-    return resume(folder, flags, list(sets), said.append), "\n".join(said)
+    with resuming(folder, flags, list(sets), said.append) as plan:
+        return plan, "\n".join(said)
 
 
 def refusal(kind: type[MlpcliError], folder: Path, *sets: str) -> str:
@@ -274,11 +275,12 @@ def test_what_may_change_the_last_bits_is_said(
 def test_a_run_that_was_never_saved_begins_again(stopped: Path) -> None:
     for name in (checkpoint.NEWEST, checkpoint.BEFORE):
         (stopped / name).unlink(missing_ok=True)
-    plan, said = resumed(stopped, "training.epochs=3")
-    assert plan.beginning == Restart(stopped)
-    assert said == f"{stopped} was stopped before it was first saved, and begins again."
     assert refusal(ConfigError, stopped, "seed=5").startswith(f"seed is 0 in {stopped} and 5 here")
-    result = run.execute(plan)
+    said: list[str] = []
+    with resuming(stopped, {}, ["training.epochs=3"], said.append) as plan:
+        assert isinstance(plan.beginning, Restart)
+        assert said == [f"{stopped} was stopped before it was first saved, and begins again."]
+        result = run.execute(plan)
     assert (result.stopped, result.epochs, result.plan.folder) == ("finished", 3, stopped)
 
 

@@ -20,7 +20,7 @@ from mlpcli.commands import plan as planning
 from mlpcli.commands import settings
 from mlpcli.commands import train as run
 from mlpcli.commands.plan import Plan
-from mlpcli.commands.resume import resume
+from mlpcli.commands.resume import resuming
 from mlpcli.commands.train import Result
 from mlpcli.config import Config, every_key
 from mlpcli.errors import DivergedError, OutputError
@@ -374,7 +374,8 @@ def at(number: int, answer: StopReason | BaseException) -> Any:
 
 
 def resumed(folder: Path, *sets: str, watched_by: Sequence[Any] = ()) -> Result:
-    return run.execute(resume(folder, {}, list(sets), print), watched_by)
+    with resuming(folder, {}, list(sets), print) as plan:
+        return run.execute(plan, watched_by)
 
 
 def outcome(folder: Path) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
@@ -410,6 +411,18 @@ def test_a_run_stopped_at_any_event_and_resumed_ends_as_one_that_never_was(
         assert outcome(folder) == whole, event
 
 
+def epoch_of_model(folder: Path) -> int:
+    """The epoch whose weights are in model.npz, 0 if there is none."""
+    if not (folder / "model.npz").exists():
+        return 0
+    return int(modelfile.load(folder / "model.npz").header["best_epoch"])
+
+
+def epoch_of_checkpoint(folder: Path) -> int:
+    """The epoch of the best weights in the newest checkpoint, 0 if there are none."""
+    return checkpoint.load(folder).best.epoch if checkpoint.exists(folder) else 0
+
+
 @pytest.mark.parametrize("kind", ["momentum", "adam", "both dropouts"])
 def test_a_run_that_dies_at_any_event_and_is_resumed_ends_as_one_that_never_did(
     kind: str, rows: str, tmp_path: Path, save_always: tuple[str, ...]
@@ -423,8 +436,8 @@ def test_a_run_that_dies_at_any_event_and_is_resumed_ends_as_one_that_never_did(
         try:
             run.execute(planned(folder, *sets), [at(event, SystemExit(1))])
         except SystemExit:
-            assert not (folder / "model.npz").exists()
             assert (folder / "checkpoint.npz").exists() == (event > 1)
+            assert epoch_of_model(folder) == epoch_of_checkpoint(folder)
         assert resumed(folder).stopped == "finished"
         assert outcome(folder) == whole, event
 

@@ -14,7 +14,7 @@ from mlpcli.commands import plan as planning
 from mlpcli.commands import settings
 from mlpcli.commands import train as run
 from mlpcli.commands.evaluate import Evaluation
-from mlpcli.commands.resume import resume
+from mlpcli.commands.resume import resuming
 from mlpcli.datasets.dataset import Rows
 from mlpcli.model.metrics import Scores
 from mlpcli.model.network import Network
@@ -378,10 +378,9 @@ def test_a_stopped_run_is_told_how_to_go_on(tmp_path: Path, terminal: Terminal) 
     assert "0 epochs in " in text
     assert "s (interrupted), the first was not finished" in text
     assert f"next     mlpcli train --resume '{tmp_path / 'a run'}'" in text
-    resumed = resume(tmp_path / "a run", {}, [], print)
-    assert re.search(
-        r"goes on +from epoch 1, batch 2 of 40", printed(terminal(200), show_plan, resumed)
-    )
+    with resuming(tmp_path / "a run", {}, [], print) as resumed:
+        shown = printed(terminal(200), show_plan, resumed)
+    assert re.search(r"goes on +from epoch 1, batch 2 of 40", shown)
 
 
 def test_off_a_terminal_the_epochs_are_lines_and_nothing_moves(

@@ -10,7 +10,16 @@ from mlpcli.commands import plan
 from mlpcli.commands import train as run
 from mlpcli.commands.settings import load
 from mlpcli.errors import ModelError, OutputError
-from mlpcli.storage.runfolder import FILES, LOCK, check_place, default_folder, model_path, reserved
+from mlpcli.storage.locks import LOCK
+from mlpcli.storage.runfolder import (
+    FILES,
+    check_place,
+    default_folder,
+    model_path,
+    remove_replaced,
+    replaced,
+    reserved,
+)
 from tests.support.command import SMALL, Command
 
 WRITTEN = sorted({*FILES, LOCK})
@@ -180,8 +189,12 @@ def test_making_the_place_takes_away_a_former_run_and_only_that(tmp_path: Path) 
     for name in FILES[1:]:
         (tmp_path / name).write_text("old", encoding="utf-8")
     check_place(tmp_path, overwrite=True)
-    with reserved(tmp_path, folder_given=True, overwrite=True) as folder:
-        assert folder == tmp_path
+    with reserved(tmp_path, folder_given=True, overwrite=True) as run_folder:
+        assert run_folder.path == tmp_path
+        assert sorted(os.listdir(tmp_path)) == [LOCK, ".replaced-1"]
+        assert replaced(run_folder) == [tmp_path / ".replaced-1"]
+        assert sorted(os.listdir(tmp_path / ".replaced-1")) == sorted(FILES[1:])
+        remove_replaced(run_folder)
         assert os.listdir(tmp_path) == [LOCK]
 
 
@@ -194,11 +207,11 @@ def test_a_model_is_found_by_its_folder_or_by_its_own_name(digits_run: Path) -> 
 @pytest.mark.parametrize("name", ["nothing", "nothing.npz", "x" * 300, "empty"])
 def test_a_model_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match="there is no such model"):
+    with pytest.raises(ModelError, match="there is no such model|holds no model.npz"):
         model_path(tmp_path / name)
 
 
-def test_a_former_run_is_kept_until_the_new_one_has_a_model(
+def test_a_run_that_is_replaced_is_kept_until_the_new_one_is_finished(
     command: Command, tmp_path: Path
 ) -> None:
     assert command("train", *SMALL, "--out", "run").exit_code == 0
@@ -215,13 +228,13 @@ def test_a_former_run_is_kept_until_the_new_one_has_a_model(
         "network.max_norm=0",
     )
     assert done.exit_code == 3
-    assert f"The run that was there before is in {tmp_path / 'run'}.former" in done.stderr
-    assert tree(tmp_path / "run.former") == before
+    assert "What it replaces is kept in run/.replaced-1." in done.stderr
+    assert tree(tmp_path / "run" / ".replaced-1") == before
     again = ("train", *SMALL, "--out", "run", "--overwrite")
     assert command(*again, "--lr", "1e30", "--set", "network.max_norm=0").exit_code == 3
-    assert tree(tmp_path / "run.former") == before
+    assert tree(tmp_path / "run" / ".replaced-1") == before
     assert command(*again).exit_code == 0
-    assert not (tmp_path / "run.former").exists()
+    assert sorted(os.listdir(tmp_path / "run")) == WRITTEN
 
 
 def test_a_place_taken_while_the_data_loads_is_left_alone(tmp_path: Path) -> None:

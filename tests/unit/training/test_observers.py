@@ -1,5 +1,6 @@
 """Those who listen: what they keep, what they write, and when they ask to stop."""
 
+import hashlib
 import json
 import os
 import signal
@@ -267,7 +268,8 @@ def test_a_run_that_goes_on_cuts_the_metrics_log_back_to_what_was_saved(tmp_path
     log(epoch_done(2, 0.5))
     one, two = path.read_text().splitlines()
     assert (one, json.loads(two)["epoch"]) == ("one", 2)
-    assert log.saved_length() == log.length == path.stat().st_size
+    assert log.saved() == (log.length, hashlib.sha256(path.read_bytes()).hexdigest())
+    assert log.length == path.stat().st_size
 
 
 def test_a_metrics_log_that_lost_lines_goes_on_from_where_it_ends(tmp_path: Path) -> None:
@@ -277,7 +279,7 @@ def test_a_metrics_log_that_lost_lines_goes_on_from_where_it_ends(tmp_path: Path
     log(Started(3, 1))
     log(epoch_done(2, 0.5))
     assert path.read_text().startswith('one\n{"epoch": 2')
-    assert log.saved_length() == path.stat().st_size
+    assert log.saved() == (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def test_the_lines_that_a_checkpoint_counts_are_on_disk_before_it(
@@ -287,9 +289,10 @@ def test_the_lines_that_a_checkpoint_counts_are_on_disk_before_it(
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_size))
     log(Started(2, 1))
+    synced.clear()
     log(epoch_done(1, 0.5))
     assert synced == []  # a line an epoch is no reason to wait for a disk
-    assert log.saved_length() > 0
+    assert log.saved()[0] > 0
     assert synced == [log.length]
 
 
