@@ -125,7 +125,8 @@ class Screen:
         self.unprinted = ""  # the last epoch's row, if it is not in the table
 
     def __enter__(self) -> Self:
-        self.bar.start()
+        if self.live:
+            self.bar.start()
         return self
 
     def __exit__(
@@ -134,7 +135,8 @@ class Screen:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.bar.stop()
+        if self.live:  # rich before 14.3 prints an empty line even for a bar that is disabled
+            self.bar.stop()
 
     def __call__(self, event: Event) -> None:
         """Draw the event; minibatches at most ten times a second."""
