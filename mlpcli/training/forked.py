@@ -21,7 +21,8 @@ from mlpcli.messages import system_reason
 
 SPINS = 300  # looks at a socket before it blocks: some 300 µs, a usual difference between processes
 ARRIVED = b"."
-CLOSE_SECONDS = 1.0  # in which a process ends once its socket is closed; then it is killed
+CLOSE_SECONDS = 1.0  # in which a process ends once its socket is closed; then it is killed,
+KILL_SECONDS = 2.0  # and its end is waited for no longer than this
 # A terminal sends these to every process of a group. Rank 0 decides; the others ignore them.
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -198,16 +199,16 @@ class ForkedWorkers:
             peer.close()
         self.peers = []
         try:
-            self._await_children()
+            self._await_children(CLOSE_SECONDS)
         finally:  # also if a signal ends the wait
             for child in self.children:
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
-            self._await_children()
+            self._await_children(KILL_SECONDS)
 
-    def _await_children(self) -> None:
-        """Return when all children have ended, or after a while; keeps those that have not."""
-        end = time.monotonic() + CLOSE_SECONDS
+    def _await_children(self, seconds: float) -> None:
+        """Return when all children have ended, or after so long; keeps those that have not."""
+        end = time.monotonic() + seconds
         while True:
             self.children = [child for child in self.children if not _has_ended(child)]
             if not self.children or time.monotonic() > end:

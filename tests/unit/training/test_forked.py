@@ -3,12 +3,16 @@
 import contextlib
 import errno
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from hypothesis import strategies as st
 
 from mlpcli.arrays import Floats, shared_zeros
 from mlpcli.errors import WorkerError
+from mlpcli.training import forked
 from mlpcli.training.forked import ForkedWorkers
 from mlpcli.training.resources import even_slices
 from tests.support.processes import children
@@ -29,7 +34,7 @@ SENTENCE = (
 
 
 class Late(ForkedWorkers):
-    """Workers that look at a sum a while after they were told that it is there; the last one by most."""
+    """Workers that look at a sum a while after it is there; the last one by most."""
 
     def _wait_for_leader(self) -> None:
         super()._wait_for_leader()
@@ -71,7 +76,7 @@ def open_files() -> int:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """Every test ends without a child of its own, not even one to be buried, and with as many open files as before."""
+    """Every test ends without a child, even one that has ended, and with as many open files."""
     before = children(), open_files()
     yield
     assert (children(), open_files()) == before
@@ -156,8 +161,7 @@ def test_a_worker_that_was_killed_is_told_in_a_sentence(victim: int, moment: str
     try:
         workers.barrier()
         if moment != "waiting":  # what it was told lies unread in its socket
-            os.kill(workers.children[victim], signal.SIGSTOP)
-            os.waitid(os.P_PID, workers.children[victim], os.WSTOPPED | os.WNOWAIT)
+            stop_child(workers.children[victim])
             workers.allreduce(np.ones((1, 1)))
         os.kill(workers.children[victim], signal.SIGKILL)
         os.waitid(os.P_PID, workers.children[victim], os.WEXITED | os.WNOWAIT)
@@ -194,23 +198,94 @@ def test_dismissed_workers_go_at_once_wherever_they_are() -> None:
         assert all(map(ended, children_then))
 
 
-def test_when_a_fork_fails_that_is_told_and_those_that_there_are_can_be_dismissed(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("module", "call", "error"),
+    [(os, "fork", errno.EAGAIN), (os, "fork", errno.ENOMEM), (socket, "socketpair", errno.EMFILE)],
+)
+def test_a_process_that_is_refused_is_told_and_those_that_there_are_can_be_dismissed(
+    module: ModuleType, call: str, error: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workers, fork = ForkedWorkers(3, 1, np.float64), os.fork
+    workers = ForkedWorkers(3, 1, np.float64)
+    allowed = getattr(module, call)
 
-    def only_once() -> int:
+    def only_once() -> Any:
         if workers.children:
-            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        return fork()
+            raise OSError(error, os.strerror(error))
+        return allowed()
 
-    monkeypatch.setattr(os, "fork", only_once)
+    monkeypatch.setattr(module, call, only_once)
+    sentence = f"Only 2 of 3 processes can be started: {os.strerror(error)}. Try again with --th"
     try:
-        with pytest.raises(WorkerError, match="--threads 1"):
+        with pytest.raises(WorkerError, match=sentence):
             workers.start(lambda rank: counting(workers))
         assert len(workers.children) == 1
     finally:
         workers.close()
+
+
+def stop_child(child: int) -> None:
+    """Stop a child, and return when it is stopped."""
+    os.kill(child, signal.SIGSTOP)
+    os.waitid(os.P_PID, child, os.WSTOPPED | os.WNOWAIT)
+
+
+@pytest.mark.parametrize("stopped", [[0], [1], [0, 1]])
+def test_stopped_workers_are_killed_after_a_moment(
+    stopped: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forked, "CLOSE_SECONDS", 0.1)
+    workers = ForkedWorkers(3, 1, np.float64)
+    workers.start(lambda rank: counting(workers))
+    for victim in stopped:
+        stop_child(workers.children[victim])
+    children_then = workers.children
+    began = time.monotonic()
+    workers.close()
+    assert time.monotonic() - began > 0.1
+    assert all(map(ended, children_then))
+
+
+def test_a_worker_that_does_not_look_at_its_socket_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forked, "CLOSE_SECONDS", 0.1)
+    workers = ForkedWorkers(2, 1, np.float64)
+    workers.start(lambda rank: time.sleep(60))
+    (child,) = workers.children
+    workers.close()
+    assert ended(child)
+
+
+def test_a_signal_while_workers_are_waited_for_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second Ctrl-C may come while the first one's end is under way."""
+    workers = ForkedWorkers(2, 1, np.float64)
+    workers.start(lambda rank: time.sleep(60))
+    (child,) = workers.children
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            workers.close()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert ended(child)
+
+
+def test_where_the_system_forgets_ended_children_closing_is_no_failure() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        workers = ForkedWorkers(3, 1, np.float64)
+        workers.start(lambda rank: counting(workers))
+        children_then = workers.children
+        workers.allreduce(np.ones((1, 1)))
+        workers.close()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert wait_until_ended(children_then, seconds=1) == []
 
 
 def test_a_forked_process_does_its_work_ignores_signals_and_never_returns(
@@ -301,3 +376,35 @@ def test_signals_to_all_are_left_to_the_first_process_to_decide_about() -> None:
         assert process.communicate(timeout=30) == ("3.0\n", None)
         assert process.returncode == 0
         assert wait_until_ended(workers, seconds=1) == []
+
+
+# Threads
+
+COUNTED = """
+import os, sys, threading
+from mlpcli.__main__ import main
+
+def count():
+    print("threads", len(os.listdir("/proc/self/task")), file=sys.__stderr__)
+
+os.register_at_fork(after_in_parent=count)  # which is when Python 3.12 looks, and warns
+if sys.argv.pop(1) == "with one more":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+main()
+"""
+
+
+@pytest.mark.parametrize(("threads", "expected"), [("as it is", 1), ("with one more", 2)])
+def test_no_thread_runs_where_training_forks(threads: str, expected: int, tmp_path: Path) -> None:
+    """Neither a progress bar's nor, after what the fork itself ends, one of the BLAS."""
+    words = ["train", "--hidden", "512", "--batch-size", "64", "--threads", "2", "--epochs", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED, threads, *words],
+        cwd=tmp_path,
+        env=os.environ | {"FORCE_COLOR": "1", "TERM": "xterm"},  # a progress bar, as on a terminal
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"threads (\d+)", done.stderr) == [str(expected)]

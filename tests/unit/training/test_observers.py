@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -13,11 +14,12 @@ import numpy as np
 import pytest
 
 from mlpcli.arrays import Shape
-from mlpcli.errors import OutputError
+from mlpcli.errors import OutputError, StoppedAtOnce
 from mlpcli.model.metrics import Scores
 from mlpcli.model.network import Network
 from mlpcli.model.optimizers import Hyperparameters, Optimizer
 from mlpcli.model.state import Best, TrainingState
+from mlpcli.training import observers
 from mlpcli.training.events import (
     Answer,
     BatchDone,
@@ -30,6 +32,8 @@ from mlpcli.training.events import (
 )
 from mlpcli.training.observers import (
     MAX_SAVING_SHARE,
+    SAME_ACT,
+    STOPPING,
     BestModel,
     Checkpoints,
     EarlyStopping,
@@ -468,9 +472,12 @@ def test_the_second_signal_leaves_what_is_going_on_by_the_ways_out_and_the_third
     second: str,
 ) -> None:
     program = (
-        "import os, signal\n"
-        "from mlpcli.training.observers import Signals\n"
-        "with Signals(print):\n"
+        "import os, signal, sys\n"
+        "from mlpcli.errors import StoppedAtOnce\n"
+        "from mlpcli.training import observers\n"
+        "observers.SAME_ACT = 0.0\n"
+        "sys.excepthook = lambda kind, error, traceback: os._exit(error.exit_code)\n"
+        "with observers.Signals(print):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    print('going on', flush=True)\n"
         "    try:\n"
@@ -488,6 +495,42 @@ def test_the_second_signal_leaves_what_is_going_on_by_the_ways_out_and_the_third
         assert done.returncode == expected
         assert done.stdout.splitlines() == ["going on", "on the way out"]
         assert done.stderr == ""
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def test_the_same_act_may_send_a_signal_twice() -> None:
+    """As `timeout` does, which sends it to the process and then to its group."""
+    with Signals(print) as signals:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            send(number)
+        assert signals(BATCH) == "terminated"
+        time.sleep(SAME_ACT)
+        with pytest.raises(StoppedAtOnce) as stopped:
+            send(signal.SIGINT)
+    assert (stopped.value.exit_code, stopped.value.sentence) == (130, "stopped.")
+
+
+def test_a_window_that_is_closed_never_counts_as_a_second_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(observers, "SAME_ACT", 0.0)
+    with Signals(print) as signals:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGHUP):
+            send(number)
+        assert signals(BATCH) == "terminated"
+
+
+def test_an_output_is_let_go_of_in_the_handler_and_before_the_message() -> None:
+    done: list[str] = []
+    with Signals(done.append, lambda: done.append("let go")) as signals:
+        send(signal.SIGTERM)
+        assert done == ["let go"]
+        for _ in range(2):
+            signals(BATCH)
+    assert done == ["let go", "let go", STOPPING]
 
 
 def test_a_signal_that_was_ignored_stays_ignored() -> None:

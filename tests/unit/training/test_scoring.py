@@ -1,6 +1,8 @@
 """Many rows scored by several threads: the same bits as by one, and every row once."""
 
+import signal
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -38,10 +40,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     parts: list[int] = []
     score_into = Scorer.score_into
 
-    def watched(self: Scorer, found: Any) -> None:
+    def watched(self: Scorer, found: Any, cancelled: Any) -> None:
         parts.append(len(self.rows))
-        assert threading.current_thread() is not threading.main_thread()
-        score_into(self, found)
+        score_into(self, found, cancelled)
 
     monkeypatch.setattr(Scorer, "score_into", watched)
     monkeypatch.setattr(scorer, "THREAD_MIN_WORK", 1)
@@ -73,8 +74,7 @@ def test_each_thread_scores_its_own_part_of_whole_blocks(
     assert len(started) == min(cores, -(-N // SCORING_ROWS))
     assert sum(started) == N
     assert all(
-        part % SCORING_ROWS == 0 or part % SCORING_ROWS == N % SCORING_ROWS
-        for part in started
+        part % SCORING_ROWS == 0 or part % SCORING_ROWS == N % SCORING_ROWS for part in started
     )
 
 
@@ -95,10 +95,63 @@ def test_the_scores_of_two_threads_equal_the_reference(started: list[int]) -> No
     assert len(started) == 2
 
 
-def test_few_rows_are_scored_by_one_thread(
+def refuse_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """Let the system refuse every thread after so many, as under a limit of threads."""
+    start = threading.Thread.start
+    left = iter(range(after))
+
+    def start_or_fail(thread: threading.Thread) -> None:
+        if next(left, None) is None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_or_fail)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_where_a_thread_is_refused_this_one_scores_to_the_same_bits(
+    after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    N = 5 * SCORING_ROWS + 13
+    alone = Scorer(*case(N)).score()
+    monkeypatch.setattr(scorer, "THREAD_MIN_WORK", 1)
+    refuse_threads(monkeypatch, after)
+    scores = score_all(*case(N), 3)
+    assert scores.loss == alone.loss
+    np.testing.assert_array_equal(scores.confidence, alone.confidence)
+
+
+def test_a_signal_ends_the_wait_for_threads_within_a_block_of_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each block takes 50 ms here, so that all of them would take five seconds."""
+    blocks: list[int] = []
+
+    def slow(network: Network, batches: Any, *more: Any) -> None:
+        for _ in batches:
+            blocks.append(1)
+            time.sleep(0.05)
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scorer, "THREAD_MIN_WORK", 1)
+    monkeypatch.setattr(scorer, "score", slow)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            score_all(*case(200 * SCORING_ROWS), 2)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert 0 < len(blocks) < 50
+
+
+def test_few_rows_are_scored_without_a_thread(
     started: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scorer, "THREAD_MIN_WORK", THREAD_MIN_WORK)
+    refuse_threads(monkeypatch, after=0)
     score_all(*case(5 * SCORING_ROWS), 8)
     assert started == [5 * SCORING_ROWS]
 
@@ -106,7 +159,7 @@ def test_few_rows_are_scored_by_one_thread(
 def test_what_fails_in_one_thread_is_raised_and_leaves_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def failing(self: Scorer, found: Any) -> None:
+    def failing(self: Scorer, found: Any, cancelled: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr(scorer, "THREAD_MIN_WORK", 1)
