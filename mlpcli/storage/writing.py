@@ -1,8 +1,8 @@
 """The only place that writes files: whole, or not at all.
 
-Every function takes `dir_fd`, the descriptor of an open folder, as those of Python's os do: with it,
-files are written into that folder by their names, also if the folder was renamed meanwhile. A file
-in the place is never written through: a link, a pipe or a device is refused.
+Functions take `dir_fd`, the descriptor of an open folder, as those of Python's os do: with it, a
+file is written into that folder by its name, even if the folder has been renamed. Nothing is
+written through a link, a pipe or a device: they are refused.
 Every function raises OutputError with the system's reason.
 """
 
@@ -35,7 +35,9 @@ def _errors(path: Path, what: str = "cannot be written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = "it is a symbolic link" if error.errno == errno.ELOOP else system_reason(error)
+        reason = system_reason(error)
+        if error.errno == errno.ELOOP:
+            reason = "it is a symbolic link"
         raise OutputError(f"{path}: {what}: {reason}.") from error
 
 
@@ -64,9 +66,9 @@ def write_whole(
     previous: str = "",
     dir_fd: int | None = None,
 ) -> None:
-    """Write a file so that it is there whole or not at all, and on disk when this returns.
+    """Write a file so that it exists whole or not at all, and is on disk when this returns.
 
-    A file that was there is replaced once the new one is on disk, and keeps the name `previous` if
+    An old file of that name is replaced once the new one is on disk, or gets the name `previous` if
     one is given. The new file has its permissions. No half-written file is left behind.
     """
     with _errors(path), _folder_of(path, dir_fd) as folder:
@@ -96,7 +98,7 @@ def _exists(name: str, folder: int) -> bool:
 
 
 def _permissions(name: str, folder: int) -> int:
-    """Those of the file that is replaced, or those of a new file."""
+    """The permissions of the file that is replaced, or else those of any new file."""
     with suppress(FileNotFoundError):
         mode = os.lstat(name, dir_fd=folder).st_mode
         if stat.S_ISREG(mode):
@@ -116,15 +118,16 @@ def write_npz(
 ) -> None:
     """Write an uncompressed .npz as write_whole does; equal arrays give equal bytes.
 
-    It ends in the archive's comment, and that in the SHA-256 of all bytes before it: the seal.
+    It ends in a seal, in the archive's comment: the SHA-256 of all bytes before it.
     """
 
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w") as archive:
-            for name, array in arrays.items():
+            for name, value in arrays.items():
+                array = np.asarray(value)
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-            archive.comment = SEAL + b"0" * DIGEST
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+            archive.comment = SEAL + b"0" * DIGEST  # in place of the digest, to be overwritten
         file.write(digest(file))
 
     write_whole(path, write, previous, dir_fd)
@@ -135,7 +138,8 @@ def _appending(path: Path, dir_fd: int | None) -> Iterator[BinaryIO]:
     """A regular file, opened at its end."""
     with _errors(path), _folder_of(path, dir_fd) as folder:
         handle = os.open(path.name, APPEND, 0o666, dir_fd=folder)
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
             os.close(handle)
             raise OutputError(f"{path}: cannot be written: it is not a regular file.")
         with os.fdopen(handle, "a+b") as file:
@@ -143,7 +147,7 @@ def _appending(path: Path, dir_fd: int | None) -> Iterator[BinaryIO]:
 
 
 def append_line(path: Path, line: str, dir_fd: int | None = None) -> bytes:
-    """Add one line to a text file, for everyone to read at once; returns its bytes."""
+    """Add one line to a text file, where it can be read at once; returns its bytes."""
     content = f"{line}\n".encode()
     with _appending(path, dir_fd) as file:
         file.write(content)
@@ -151,7 +155,7 @@ def append_line(path: Path, line: str, dir_fd: int | None = None) -> bytes:
 
 
 def flush(path: Path, dir_fd: int | None = None) -> None:
-    """Return when a file is on disk."""
+    """Wait until what was appended to a file is on disk."""
     with _appending(path, dir_fd) as file:
         os.fsync(file.fileno())
 
@@ -179,7 +183,7 @@ def keep_first(path: Path, length: int, dir_fd: int | None = None) -> "tuple[int
 
 
 def make_folder(path: Path, new: bool = False) -> None:
-    """Make a folder and those above it; it must not be there yet if it is to be `new`."""
+    """Make a folder and those above it; a `new` one must not exist yet."""
     with _errors(path, "cannot be made"):
         path.mkdir(parents=True, exist_ok=not new)
 
@@ -209,7 +213,7 @@ def move(path: Path, to: Path, dir_fd: int, to_fd: int) -> None:
 
 
 def remove(path: Path, dir_fd: int) -> None:
-    """Delete a file of an open folder, if it is there."""
+    """Delete a file of an open folder, if it exists."""
     with _errors(path, "cannot be replaced"), suppress(FileNotFoundError):
         os.unlink(path.name, dir_fd=dir_fd)
 

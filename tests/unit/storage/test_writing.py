@@ -172,7 +172,7 @@ def test_a_link_or_a_pipe_in_the_place_of_a_log_is_refused_and_never_blocks(
     make: Callable[[Path], object], write: Callable[[Path], object], tmp_path: Path
 ) -> None:
     make(tmp_path / "log")
-    with pytest.raises(OutputError, match="log: cannot be written: it is (a symbolic|not a reg)"):
+    with pytest.raises(OutputError, match=r"log: cannot be written: it is (a symbolic|not a reg)"):
         write(tmp_path / "log")
     assert {path.read_bytes() for path in tmp_path.glob("precious")} <= {b"precious"}
 
@@ -376,8 +376,6 @@ def test_what_cannot_be_written_is_refused_with_the_reason(
 
 
 def test_a_file_that_cannot_be_moved_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        OutputError, match=r"nothing: cannot be moved to .*there: No such file or directory\.$"
-    ):
-        with files.open_folder(tmp_path) as fd:
-            files.move(tmp_path / "nothing", tmp_path / "there", fd, fd)
+    said = r"nothing: cannot be moved to .*there: No such file or directory\.$"
+    with files.open_folder(tmp_path) as fd, pytest.raises(OutputError, match=said):
+        files.move(tmp_path / "nothing", tmp_path / "there", fd, fd)
