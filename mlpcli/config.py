@@ -120,6 +120,14 @@ def every_key() -> Iterator[tuple[str, FieldInfo]]:
             yield name, field
 
 
+def choices(key: str) -> tuple[str, ...]:
+    """The names of which a key takes one; none for a key that takes other values."""
+    field = dict(every_key()).get(key)
+    if field is None or get_origin(field.annotation) is not Literal:
+        return ()
+    return get_args(field.annotation)
+
+
 def allowed(field: FieldInfo) -> str:
     """The values that a key takes, in words: 'a number, at least 0, below 1'."""
     return _allowed(field.annotation, field.metadata)

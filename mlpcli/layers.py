@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlpcli.config import DEFAULT_RULE, Config, allowed, every_key, flat, sections
+from mlpcli.config import DEFAULT_RULE, Config, allowed, choices, every_key, flat, sections
 from mlpcli.errors import ConfigError
 
 FLAGS = {"data.source": "--data", "optimizer.name": "--optimizer"}  # not named as their keys are
+ALSO_CALLED = {"sigmoid": "logistic", "linear": "identity", "nesterov": "momentum"}
 
 
 def configure(
@@ -22,17 +23,24 @@ def configure(
     `flags` and `from_file` have values by dotted key; `file` is the name of the file.
     Raises ConfigError naming where the value came from, the key, the value and what is allowed.
     """
-    values = {key: (value, file) for key, value in from_file.items()}
-    changes = {key: (value, _flag(key)) for key, value in flags.items()}
+    values = {key: (_in_case(key, value), file) for key, value in from_file.items()}
+    changes = {key: (_in_case(key, value), _flag(key)) for key, value in flags.items()}
     for text in overrides:
         key, value = _key_value(text)
-        changes[key] = (value, "--set")
+        changes[key] = (_in_case(key, value), "--set")
     if _rule(values | changes) != _rule(values):
         values.pop("optimizer.lr", None)  # a learning rate is its rule's own
     values |= changes
     for key, (_, origin) in values.items():
         _check_known(key, origin)
     return _validate(values)
+
+
+def _in_case(key: str, value: Any) -> Any:
+    """The value; the name of a choice, which may be written in any case, as it is known."""
+    if isinstance(value, str) and value.lower() in choices(key):
+        return value.lower()
+    return value
 
 
 def _rule(values: Mapping[str, tuple[Any, str]]) -> Any:
@@ -107,7 +115,21 @@ def _refusal(values: Mapping[str, tuple[Any, str]], error: ValidationError) -> s
     value, origin = values[key]
     right = allowed(fields[key])
     refusal = f"{origin}: {key} = {_as_toml(value)} is refused; it must be {right}."
-    return refusal + _spelling(key, value, right)
+    return refusal + _choice_meant(key, value) + _spelling(key, value, right)
+
+
+def _choice_meant(key: str, value: Any) -> str:
+    """Which choice was probably meant, or ''."""
+    if not isinstance(value, str):
+        return ""
+    known = choices(key)
+    name = value.lower()
+    near = difflib.get_close_matches(name, known, 1)
+    if ALSO_CALLED.get(name) in known:
+        near = [ALSO_CALLED[name]]
+    if near:
+        return f" Did you mean {near[0]}?"
+    return ""
 
 
 def _spelling(key: str, value: Any, right: str) -> str:

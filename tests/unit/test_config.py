@@ -230,7 +230,7 @@ def test_an_unknown_key_like_no_other_gets_the_list_of_all(text: str, tmp_path: 
         ("network.hidden", "true", "a whole number"),
         ("network.hidden", '"8"', "a whole number"),
         ("network.hidden", "8.5", "a whole number"),
-        ("network.activation", '"RELU"', "one of relu, tanh, logistic, identity"),
+        ("network.activation", '"swish"', "one of relu, tanh, logistic, identity"),
         ("network.dropout", "1", "at least 0, below 1"),
         ("network.dropout", "-0.1", "at least 0, below 1"),
         ("network.dropout", "nan", "a number"),
