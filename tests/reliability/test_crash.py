@@ -46,7 +46,7 @@ def test_the_kills_were_at_every_named_point_and_at_random_times(results: Result
 
 @pytest.fixture
 def killed_run(tmp_path: Path, digits_run: Path) -> Path:
-    """A run that was killed when a checkpoint was half-written.
+    """A run that was killed when a model or a checkpoint was half-written.
 
     digits_run has put the data set into the cache, which would be written first otherwise.
     """
@@ -57,7 +57,7 @@ def killed_run(tmp_path: Path, digits_run: Path) -> Path:
 
 
 def test_a_write_that_is_cut_off_leaves_a_part_and_resuming_removes_it(killed_run: Path) -> None:
-    assert any(killed_run.glob(".checkpoint.npz.*.part"))
+    assert any(killed_run.glob(".*.npz.*.part"))
     assert wait_for(start_mlpcli("train", "--resume", killed_run)).code == 0
     assert not any(killed_run.glob(".*.part"))
 

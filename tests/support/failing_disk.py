@@ -2,13 +2,11 @@
 
 import errno
 import os
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mlpcli.storage import writing
 
 
 class FailingDisk:
@@ -20,12 +18,11 @@ class FailingDisk:
         self.stays_broken = False
         self.error = errno.ENOSPC
         patch.setattr(os, "fsync", self._failing("fsync", lambda handle: None))  # the slow one
-        for name in ("chmod", "replace", "rename", "unlink"):
+        for name in ("fchmod", "replace", "rename", "unlink", "rmdir"):
             patch.setattr(os, name, self._failing(name, getattr(os, name)))
         patch.setattr(os, "mkdir", self._failing_mkdir(os.mkdir))
-        patch.setattr(tempfile, "mkstemp", self._failing("mkstemp", tempfile.mkstemp))
+        patch.setattr(os, "open", self._opening_to_write(os.open))
         patch.setattr(os, "fdopen", self._opening(os.fdopen))
-        patch.setattr(writing, "open", self._failing("append", self._opening(open)), raising=False)
 
     def fail_at(self, call: int, error: int = errno.ENOSPC, stays_broken: bool = False) -> None:
         """Break the disk at that call, counted from 1 from now on."""
@@ -64,11 +61,19 @@ class FailingDisk:
 
     def _failing_mkdir(self, mkdir: Callable[..., Any]) -> Callable[..., Any]:
         def counted(path: Any, *args: Any, **options: Any) -> Any:
-            if not os.path.isdir(path):  # a folder that is there need not be made
+            if options or not os.path.isdir(path):  # one that is there need not be made
                 self.count("mkdir")
             return mkdir(path, *args, **options)
 
         return counted
+
+    def _opening_to_write(self, opener: Callable[..., int]) -> Callable[..., int]:
+        def opened(path: Any, flags: int, *args: Any, **options: Any) -> int:
+            if flags & os.O_CREAT and not str(path).endswith(".lock"):
+                self.count("append" if flags & os.O_APPEND else "make")
+            return opener(path, flags, *args, **options)
+
+        return opened
 
     def _opening(self, opener: Callable[..., Any]) -> Callable[..., Any]:
         def opened(*args: Any, **options: Any) -> Any:

@@ -9,7 +9,6 @@ import os
 import signal
 import stat
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -99,32 +98,30 @@ class HalfWrittenFile(io.BufferedRandom):
 def install(points: KillPoints) -> None:
     """Put the kill points into mlpcli/storage/writing.py."""
 
+    def open_(path: str | Path, flags: int, *args: Any, **options: Any) -> int:
+        after = "temporary file made" if flags & os.O_EXCL else ""
+        opened: int = points.around("", os.open, after)(path, flags, *args, **options)
+        return opened
+
     def fdopen(handle: int, mode: str) -> HalfWrittenFile:
         raw = io.FileIO(handle, mode)
+        if mode == "a+b":
+            return HalfWrittenFile(raw, points, HALF_A_LINE, "")
         return HalfWrittenFile(raw, points, "half of a write done", "before the flush")
-
-    def append(path: Path, mode: str) -> HalfWrittenFile:
-        raw = io.FileIO(path, f"{mode}+")
-        return HalfWrittenFile(raw, points, HALF_A_LINE, "")
 
     def fsync(handle: int) -> None:
         is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
         what = "fsync of the folder" if is_folder else "fsync"
         points.around(f"before {what}", os.fsync, f"after {what}")(handle)
 
-    def replace(path: str | Path, to: Path) -> None:
-        is_new = str(path).endswith(".part")
+    def replace(path: str, to: str, **folders: int) -> None:
+        is_new = path.endswith(".part")
         what = "the rename" if is_new else "the previous checkpoint is moved"
-        points.around(f"before {what}", os.replace, f"after {what}")(path, to)
+        points.around(f"before {what}", os.replace, f"after {what}")(path, to, **folders)
 
-    chmod = points.around("before chmod", os.chmod, "")
-    calls = {"fdopen": fdopen, "fsync": fsync, "chmod": chmod, "replace": replace}
-    mkstemp = points.around("", tempfile.mkstemp, "temporary file made")
-    vars(writing).update(
-        os=SimpleNamespace(**vars(os) | calls),
-        tempfile=SimpleNamespace(mkstemp=mkstemp),
-        open=append,
-    )
+    fchmod = points.around("before chmod", os.fchmod, "")
+    calls = {"fdopen": fdopen, "fsync": fsync, "fchmod": fchmod, "replace": replace}
+    vars(writing).update(os=SimpleNamespace(**vars(os) | calls | {"open": open_}))
 
 
 if __name__ == "__main__":
