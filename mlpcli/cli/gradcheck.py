@@ -63,13 +63,12 @@ def gradcheck(
 
 def _check_checker(as_json: bool) -> bool:
     """Run the self-test, show what it found, and return whether all was found."""
-    from mlpcli.commands.gradcheck import summary
-    from mlpcli.gradcheck.selftest import self_test
+    from mlpcli.gradcheck import selftest
     from mlpcli.rendering.console import console
     from mlpcli.rendering.gradcheck import show_self_test
 
-    trials = self_test()
-    document = summary(trials)
+    trials = selftest.self_test()
+    document = selftest.document(trials)
     if as_json:
         print_json(document)
     else:
@@ -79,30 +78,30 @@ def _check_checker(as_json: bool) -> bool:
 
 def _check_file(path: Path, config: "Config", timeout: float, as_json: bool) -> bool:
     """Check a file, show the verdict, and return whether it is right."""
-    from mlpcli.commands.gradcheck import inspect_file
+    from mlpcli.gradcheck.grading import check_file
     from mlpcli.rendering.console import console
-    from mlpcli.rendering.gradcheck import show_homework
+    from mlpcli.rendering.grading import show_file_report
 
-    report = inspect_file(path, config.network.activation, config.seed, timeout)
+    report = check_file(path, config.network.activation, config.seed, timeout)
     if as_json:
         print_json(report.document())
     else:
-        show_homework(console(), report)
+        show_file_report(console(), report)
     return report.passed
 
 
 def _check_network(config: "Config", activation: str | None, as_json: bool) -> bool:
     """Check the tool's own network, show the verdict, and return whether it is right."""
-    from mlpcli.commands.gradcheck import inspect_network
+    from mlpcli.commands.gradcheck import check_network
     from mlpcli.model.activations import ACTIVATIONS
     from mlpcli.rendering.console import console, say
-    from mlpcli.rendering.gradcheck import show_inspection
+    from mlpcli.rendering.gradcheck import show_network_report
 
     activations = (activation,) if activation else tuple(ACTIVATIONS)
     messages = console(stderr=True)
-    report = inspect_network(config, activations, lambda text: say(messages, text))
+    report = check_network(config, activations, lambda text: say(messages, text))
     if as_json:
         print_json(report.document())
     else:
-        show_inspection(console(), report)
+        show_network_report(console(), report)
     return report.passed

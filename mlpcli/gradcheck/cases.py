@@ -1,60 +1,72 @@
-"""Cases to check gradients on, and what each of them covers: a check that proves nothing is refused."""
+"""Small cases to check gradients on, and what each of them covers.
+
+A case proves something only if it covers every branch: units that are kept and dropped, live and
+dead, every class, and biases that matter.
+"""
 
 from dataclasses import dataclass, replace
-from itertools import count
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from mlpcli.arrays import Floats, Shape
 from mlpcli.gradcheck.complex_step import Case
-from mlpcli.gradcheck.derivation import Pass, backward
+from mlpcli.gradcheck.derivation import ForwardPass, backward
 from mlpcli.model.dropout import Masks
 from mlpcli.model.network import Network
 
-B, SHAPE = 7, Shape(5, 9, 4)  # pairwise coprime, so that shapes betray a transpose
-FLIPS = 3  # kept entries of a whose sign the biases must flip, or a lost bias might go unseen
-LARGE = 1024.0  # exp(1024) is infinite, also in float64
-NEAR = 1e-3  # an entry of a this close to ReLU's kink is not handed to a student's file
+B = 7
+SHAPE = Shape(5, 9, 4)  # B, D, H and K are pairwise coprime, so that a transpose never fits
+MIN_FLIPS = 3  # kept entries of a whose sign b1 must change, or a missing b1 might go unnoticed
+LARGE = 1024.0  # exp(1024) overflows in float64 too
+KINK_MARGIN = 1e-3  # the smallest |a|, so that rounding never moves a unit across ReLU's kink
+SCALE = 0.5  # standard deviation of all parameters
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a case makes the equations go through, in entries of a (B,H) where nothing else is said."""
+    """How many entries of a (B,H) a case has of each kind, and how many classes."""
 
-    units: int
+    units: int  # all entries
     dropped: int
-    live: int
-    dead: int
-    at_kink: int
-    flipped: int
-    classes: int
-    all_classes: int
+    live: int  # kept, with a > 0
+    dead: int  # kept, with a < 0
+    at_kink: int  # with a = 0; ReLU only
+    flipped: int  # kept, with a sign that b1 changes
+    classes: int  # that the labels have
+    all_classes: int  # K
 
-    def gap(self, dropout: bool) -> str:
-        """What the case fails to exercise, or '' where it is fit to prove something."""
-        seen = {
+    def missing(self, dropout: bool) -> str:
+        """The first thing that the case does not cover; "" if it covers everything."""
+        covered = {
             "a unit that is kept": self.dropped < self.units,
             "a unit that is dropped": self.dropped > 0 or not dropout,
             "a live unit": self.live > 0,
             "a dead unit": self.dead > 0,
             "every class": self.classes == self.all_classes,
-            f"a bias that flips {FLIPS} kept units": self.flipped >= FLIPS,
+            f"a bias that flips {MIN_FLIPS} kept units": self.flipped >= MIN_FLIPS,
         }
-        return next((what for what, there in seen.items() if not there), "")
+        for what, is_covered in covered.items():
+            if not is_covered:
+                return what
+        return ""
 
 
 def coverage(case: Case) -> Coverage:
-    """Count what a case exercises."""
+    """Count what a case covers."""
     kept = case.r > 0
-    without = case.a - case.b1
+    without_bias = case.a - case.b1
+    flipped = kept & (np.sign(case.a) != np.sign(without_bias))
+    at_kink = case.a == 0
+    if case.activation != "relu":
+        at_kink = np.zeros_like(kept)
     return Coverage(
         units=kept.size,
         dropped=int(np.count_nonzero(~kept)),
         live=int(np.count_nonzero(kept & (case.a > 0))),
         dead=int(np.count_nonzero(kept & (case.a < 0))),
-        at_kink=int(np.count_nonzero(case.a == 0)) if case.activation == "relu" else 0,
-        flipped=int(np.count_nonzero(kept & (np.sign(case.a) != np.sign(without)))),
+        at_kink=int(np.count_nonzero(at_kink)),
+        flipped=int(np.count_nonzero(flipped)),
         classes=len(np.unique(case.labels)),
         all_classes=len(case.b2),
     )
@@ -71,28 +83,30 @@ def small_case(
     at_kink: bool = False,
     overflow: bool = False,
 ) -> Case:
-    """A case of seven rows that covers everything, redrawn until it does; equal seeds give equal cases.
+    """A case of seven rows that covers everything: drawn again until it does. A seed determines it.
 
-    With `at_kink`, one unit's a is exactly 0 in every row; otherwise every a keeps clear of 0. With `overflow`,
-    the logits are of a size that the plain exp cannot bear.
+    `trained` takes some steps of gradient descent. `at_kink` makes a exactly 0 for one unit in
+    every row; without it every |a| exceeds KINK_MARGIN. `overflow` makes the logits so large that
+    exp(z) overflows.
     """
-    for attempt in count():
-        case = _drawn(
-            name, activation, np.random.default_rng([seed, attempt]), dropout, input_dropout, l2
-        )
+    attempt = 0
+    while True:
+        rng = np.random.default_rng([seed, attempt])
+        case = _draw(name, activation, rng, dropout, input_dropout, l2)
         if at_kink:
-            case.W1[:, 0], case.b1[0] = 0, 0
+            case.W1[:, 0] = 0
+            case.b1[0] = 0
         if overflow:
             case.b2[...] += LARGE * np.arange(SHAPE.K)
         if trained:
             case = train(case)
-        clear = at_kink or np.abs(case.a).min() > NEAR
-        if clear and not coverage(case).gap(dropout > 0):
+        is_clear = at_kink or np.abs(case.a).min() > KINK_MARGIN
+        if is_clear and not coverage(case).missing(dropout > 0):
             return case
-    raise AssertionError("count() never ends")
+        attempt += 1
 
 
-def _drawn(
+def _draw(
     name: str,
     activation: str,
     rng: np.random.Generator,
@@ -103,40 +117,54 @@ def _drawn(
     D, H, K = SHAPE
     x = _exact(rng.normal(size=(B, D)))
     if input_dropout:
-        x = _exact(x * Masks((B, D), input_dropout, np.float64).draw(rng, B))
-    r = _exact(Masks((B, H), dropout, np.float64).draw(rng, B)) if dropout else np.ones((B, H))
-    weights = [
-        rng.normal(scale=scale, size=size)
-        for size, scale in (((D, H), 0.5), (H, 0.5), ((H, K), 0.5), (K, 0.5))
-    ]
-    W1, b1, W2, b2 = map(_exact, weights)
+        mask = Masks((B, D), input_dropout, np.float64).draw(rng, B)
+        x = _exact(x * mask)
+    r: Floats = np.ones((B, H))
+    if dropout:
+        r = _exact(Masks((B, H), dropout, np.float64).draw(rng, B))
+    W1 = _exact(rng.normal(scale=SCALE, size=(D, H)))
+    b1 = _exact(rng.normal(scale=SCALE, size=H))
+    W2 = _exact(rng.normal(scale=SCALE, size=(H, K)))
+    b2 = _exact(rng.normal(scale=SCALE, size=K))
     labels = rng.permutation(np.arange(B) % K)
     return Case(name, activation, x, labels, r, W1, b1, W2, b2, l2)
 
 
 def _exact(values: Floats) -> Floats:
-    """The nearest numbers that float32 and float64 share, so that both are checked on the same case."""
+    """The values rounded to float32, in float64: a case is then the same in both precisions."""
     return values.astype(np.float32).astype(np.float64)
 
 
-def train(case: Case, steps: int = 60, lr: float = 0.5) -> Case:
-    """The case after some steps of gradient descent on its own rows, without the kernels that are to be checked."""
-    for _ in range(steps):
-        g = {name: lr * gradient for name, gradient in backward(Pass(case)).items()}
-        W1, b1, W2, b2 = case.W1 - g["W1"], case.b1 - g["b1"], case.W2 - g["W2"], case.b2 - g["b2"]
-        case = replace(case, W1=W1, b1=b1, W2=W2, b2=b2)
-    W1, b1, W2, b2 = map(_exact, (case.W1, case.b1, case.W2, case.b2))
-    return replace(case, W1=W1, b1=b1, W2=W2, b2=b2)
+def train(case: Case, n_steps: int = 60, lr: float = 0.5) -> Case:
+    """The case after some steps of gradient descent on its own rows.
+
+    The steps use the gradients of derivation.py, since network.py is what is to be checked.
+    """
+    for _ in range(n_steps):
+        gradients = backward(ForwardPass(case))
+        case = replace(
+            case,
+            W1=case.W1 - lr * gradients["W1"],
+            b1=case.b1 - lr * gradients["b1"],
+            W2=case.W2 - lr * gradients["W2"],
+            b2=case.b2 - lr * gradients["b2"],
+        )
+    return replace(
+        case,
+        W1=_exact(case.W1),
+        b1=_exact(case.b1),
+        W2=_exact(case.W2),
+        b2=_exact(case.b2),
+    )
 
 
 def network_of(case: Case, dtype: DTypeLike = np.float64) -> Network:
-    """The case's weights as a network of that type."""
+    """A network with the case's parameters and activation, in the given type."""
     D, H = case.W1.shape
-    network = Network(Shape(D, H, len(case.b2)), case.activation, dtype)
-    network.W1[...], network.b1[...], network.W2[...], network.b2[...] = (
-        case.W1,
-        case.b1,
-        case.W2,
-        case.b2,
-    )
+    K = len(case.b2)
+    network = Network(Shape(D, H, K), case.activation, dtype)
+    network.W1[...] = case.W1
+    network.b1[...] = case.b1
+    network.W2[...] = case.W2
+    network.b2[...] = case.b2
     return network

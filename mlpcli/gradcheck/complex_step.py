@@ -1,8 +1,10 @@
-"""True gradients without the kernels: complex-step derivatives of the loss that training reports.
+"""True gradients, computed without network.py: complex-step derivatives of the loss.
 
-The imaginary part of L(θ + i s e) is s ∂L/∂θ_e + O(s³) (Squire and Trapp 1998). With s = 1e-20 nothing
-cancels, no step size wants tuning, and no kink is crossed. Beside each gradient stands its size: what
-the magnitudes of its terms add up to, which is what its rounding errors are measured against.
+Im L(θ + i s e) = s ∂L/∂θ_e + O(s³) (Squire and Trapp 1998). With s = 1e-20 nothing cancels, there
+is no step size to tune, and no step crosses a kink.
+
+The error of an entry is measured relative to its magnitude, which is the sum of the absolute values
+of its terms: an entry whose terms cancel cannot be exact to its own last digit.
 """
 
 from collections.abc import Callable
@@ -15,9 +17,10 @@ from numpy.typing import NDArray
 
 from mlpcli.arrays import Floats, Labels
 
-Array: TypeAlias = NDArray[Any]  # float64, or complex128 under a complex step
+Array: TypeAlias = NDArray[Any]  # float64, or complex128 for a complex step
 STEP = 1e-20
 EQUATIONS = ("z", "W2", "b2", "a", "W1", "b1")  # in the order of the homework
+PARAMETERS = ("W1", "b1", "W2", "b2")
 HOMEWORK = {"z": "3.2", "W2": "3.3", "b2": "3.3", "a": "3.4", "W1": "3.4", "b1": "3.4"}
 
 
@@ -27,7 +30,7 @@ def _relu(a: Array) -> Array:
 
 
 def _logistic(a: Array) -> Array:
-    small = np.exp(np.where(a.real > 0, -a, a))
+    small = np.exp(np.where(a.real > 0, -a, a))  # never overflows
     s: Array = np.where(a.real > 0, 1, small) / (1 + small)
     return s
 
@@ -42,104 +45,130 @@ PHI: dict[str, Callable[[Array], Array]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One minibatch and one set of weights, all float64: x (B,D), labels (B), mask r (B,H), λ, and φ's name."""
+    """One minibatch and one set of parameters to check gradients on; all floats are float64."""
 
     name: str
     activation: str
-    x: Floats
-    labels: Labels
-    r: Floats
-    W1: Floats
-    b1: Floats
-    W2: Floats
-    b2: Floats
-    l2: float = 0.0
-    active: NDArray[np.bool_] | None = (
-        None  # ReLU's active set, where rounding must not choose it anew
-    )
+    x: Floats  # (B,D)
+    labels: Labels  # (B)
+    r: Floats  # (B,H) the dropout mask: 0 or 1/q
+    W1: Floats  # (D,H)
+    b1: Floats  # (H)
+    W2: Floats  # (H,K)
+    b2: Floats  # (K)
+    l2: float = 0.0  # λ
+    active: NDArray[np.bool_] | None = None  # (B,H) where ReLU is active, if not where a > 0
 
     @cached_property
     def a(self) -> Floats:
-        """The pre-activation x W1 + b1."""
+        """The pre-activation x W1 + b1, (B,H)."""
         a: Floats = self.x @ self.W1 + self.b1
         return a
 
     @cached_property
     def z(self) -> Floats:
-        """The logits."""
-        z: Floats = (phi(self, self.a) * self.r) @ self.W2 + self.b2
+        """The logits h W2 + b2, (B,K)."""
+        h = phi(self, self.a) * self.r
+        z: Floats = h @ self.W2 + self.b2
         return z
 
 
 def phi(case: Case, a: Array) -> Array:
-    """φ(a), also of complex numbers; branches look at the real part alone."""
-    return PHI[case.activation](a) if case.active is None else np.where(case.active, a, 0)
+    """φ(a) of real or complex a; which branch is taken depends on the real part alone."""
+    if case.active is not None:
+        return np.where(case.active, a, 0)
+    return PHI[case.activation](a)
 
 
 def loss(case: Case, **changed: Array) -> Array:
-    """L (plus weight decay) with some of z, W2, b2, a, W1, b1 changed; leading axes are kept, many losses at once."""
-    W1, b1, W2, b2 = (changed.get(name, getattr(case, name)) for name in ("W1", "b1", "W2", "b2"))
+    """L plus weight decay, with some of z, W2, b2, a, W1 and b1 replaced by other values.
+
+    A replacement may have leading axes, which the result then has too: one loss for each value.
+    """
+    W1 = changed.get("W1", case.W1)
+    b1 = changed.get("b1", case.b1)
+    W2 = changed.get("W2", case.W2)
+    b2 = changed.get("b2", case.b2)
     a = changed.get("a", case.x @ W1 + b1[..., None, :])
-    z = changed.get("z", (phi(case, a) * case.r) @ W2 + b2[..., None, :])
-    top = z.real.max(axis=-1, keepdims=True)
-    losses = (
-        np.log(np.exp(z - top).sum(axis=-1))
-        + top[..., 0]
-        - z[..., np.arange(len(case.x)), case.labels]
-    )
-    decay = case.l2 / 2 * ((W1**2).sum(axis=(-2, -1)) + (W2**2).sum(axis=(-2, -1)))
-    result: Array = losses.mean(axis=-1) + decay
+    h = phi(case, a) * case.r
+    z = changed.get("z", h @ W2 + b2[..., None, :])
+    losses = _loss_by_row(z, case.labels)
+    squares = (W1**2).sum(axis=(-2, -1)) + (W2**2).sum(axis=(-2, -1))
+    result: Array = losses.mean(axis=-1) + case.l2 / 2 * squares
     return result
 
 
-def gradient_of(case: Case, name: str) -> Floats:
-    """The true ∂L of one of z, W2, b2, a, W1, b1: every entry by a complex step of its own, all in one pass."""
+def _loss_by_row(z: Array, labels: Labels) -> Array:
+    """−log softmax(z)[label] of each row, by log-sum-exp."""
+    top = z.real.max(axis=-1, keepdims=True)
+    log_sum = np.log(np.exp(z - top).sum(axis=-1))
+    rows = np.arange(len(labels))
+    losses: Array = log_sum + top[..., 0] - z[..., rows, labels]
+    return losses
+
+
+def true_gradient(case: Case, name: str) -> Floats:
+    """The true gradient ∂L of one of z, W2, b2, a, W1, b1, in the shape of that array.
+
+    Each entry has a complex step of its own; all of them go through one pass.
+    """
     value: Floats = getattr(case, name)
-    steps = value + 1j * STEP * np.eye(value.size).reshape(value.size, *value.shape)
-    slopes: Floats = loss(case, **{name: steps}).imag.reshape(value.shape) / STEP
-    return slopes
+    directions = np.eye(value.size).reshape(value.size, *value.shape)
+    losses = loss(case, **{name: value + 1j * STEP * directions})
+    gradient: Floats = losses.imag.reshape(value.shape) / STEP
+    return gradient
 
 
-def slope_along(case: Case, name: str, direction: Floats) -> float:
-    """The true derivative of L as one of z, W2, b2, a, W1, b1 moves along a direction: one pass."""
-    return float(loss(case, **{name: getattr(case, name) + 1j * STEP * direction}).imag / STEP)
+def true_gradients(case: Case) -> dict[str, Floats]:
+    """The true gradients of z, W2, b2, a, W1 and b1."""
+    return {name: true_gradient(case, name) for name in EQUATIONS}
 
 
-def sizes(case: Case, upstream: dict[str, Floats] | None = None) -> dict[str, Floats]:
-    """What the magnitudes of each gradient's terms add up to, entry by entry, with rounding carried along.
+def directional_derivative(case: Case, name: str, direction: Floats) -> float:
+    """The true derivative of L as one of z, W2, b2, a, W1, b1 moves in a direction, by one pass."""
+    value: Floats = getattr(case, name)
+    moved = loss(case, **{name: value + 1j * STEP * direction})
+    return float(moved.imag / STEP)
 
-    |x||W1| + |b1| bounds what a is summed from, and so on up to z, whose rounding moves the softmax;
-    from there |h|ᵀ (p + y) / B and so on down. φ and φ′ move at most as a does. A wrong ∂z or ∂a
-    that the rest is made from may have larger terms: `upstream` has those.
+
+def magnitudes(case: Case, upstream: dict[str, Floats] | None = None) -> dict[str, Floats]:
+    """The magnitude of every entry of the six gradients: the sum of its terms' absolute values.
+
+    Rounding in the forward pass counts too. |x||W1| + |b1| bounds the terms of a, and so on up to
+    z, whose rounding errors move the softmax; from there back to ∂W1. φ and φ′ move by at most as
+    much as a does. A wrong ∂z or ∂a may have larger entries than the right one: where `upstream`
+    has it, its absolute value is a lower bound.
     """
     given = upstream or {}
-    of_a = np.abs(case.x) @ np.abs(case.W1) + np.abs(case.b1)
-    of_h = of_a * case.r if case.activation != "logistic" else (1 + of_a) * case.r
-    of_z = of_h @ np.abs(case.W2) + np.abs(case.b2)
+    terms_of_a = np.abs(case.x) @ np.abs(case.W1) + np.abs(case.b1)
+    terms_of_h = terms_of_a * case.r
+    if case.activation == "logistic":
+        terms_of_h = (1 + terms_of_a) * case.r
+    terms_of_z = terms_of_h @ np.abs(case.W2) + np.abs(case.b2)
     p = softmax(case.z)
-    y = one_hot(case)
-    z = np.maximum(
-        (y + p * (1 + of_z.max(axis=1, keepdims=True))) / len(p), np.abs(given.get("z", 0.0))
-    )
-    a = np.maximum((z @ np.abs(case.W2).T) * case.r * (1 + of_a), np.abs(given.get("a", 0.0)))
-    decay = {"W1": case.l2 * np.abs(case.W1), "W2": case.l2 * np.abs(case.W2)}
+    rounding = p * (1 + terms_of_z.max(axis=1, keepdims=True))
+    dz = (one_hot(case) + rounding) / len(p)
+    dz = np.maximum(dz, np.abs(given.get("z", 0.0)))
+    da = (dz @ np.abs(case.W2).T) * case.r * (1 + terms_of_a)
+    da = np.maximum(da, np.abs(given.get("a", 0.0)))
     return {
-        "z": z,
-        "W2": of_h.T @ z + decay["W2"],
-        "b2": z.sum(axis=0),
-        "a": a,
-        "W1": np.abs(case.x).T @ a + decay["W1"],
-        "b1": a.sum(axis=0),
+        "z": dz,
+        "W2": terms_of_h.T @ dz + case.l2 * np.abs(case.W2),
+        "b2": dz.sum(axis=0),
+        "a": da,
+        "W1": np.abs(case.x).T @ da + case.l2 * np.abs(case.W1),
+        "b1": da.sum(axis=0),
     }
 
 
 def softmax(z: Floats) -> Floats:
-    """The softmax of each row."""
+    """The softmax of each row of z (B,K)."""
     e = np.exp(z - z.max(axis=1, keepdims=True))
     p: Floats = e / e.sum(axis=1, keepdims=True)
     return p
 
 
 def one_hot(case: Case) -> Floats:
-    """The labels as rows of y (B,K)."""
-    return np.eye(len(case.b2))[case.labels]
+    """The labels as one-hot rows y (B,K)."""
+    K = len(case.b2)
+    return np.eye(K)[case.labels]

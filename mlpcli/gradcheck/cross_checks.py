@@ -1,4 +1,4 @@
-"""Second opinions on a true gradient, from plain real arithmetic: two methods that the complex step must agree with."""
+"""True gradients compared with two methods of real arithmetic, which must agree with them."""
 
 from dataclasses import dataclass
 
@@ -6,48 +6,89 @@ import numpy as np
 
 from mlpcli.arrays import Floats
 from mlpcli.errors import CheckError
-from mlpcli.gradcheck.complex_step import Case, loss
+from mlpcli.gradcheck.complex_step import PARAMETERS, Case, loss
+
+STEP = 1e-4  # of the central difference; the wider one takes two of it
+WIDE_STEP = 2e-4
+LONG_STEP = 1e-3  # the Taylor remainder is compared between this and STEP
+MIN_ORDER = 1.7  # of the Taylor remainder, which is 2 but for rounding
+ROUNDING = 1e-11  # relative error of a central difference of step STEP
+NEGLIGIBLE = 1e-12  # a remainder so small has no order
 
 
 @dataclass(frozen=True)
-class CrossChecks:
-    """What plain real arithmetic says of a true gradient; None where a kink stands in the way."""
+class CrossCheck:
+    """How well real arithmetic agrees with the complex step; None where a kink is too near."""
 
-    central_error: float | None
-    taylor_slope: float | None
+    central_error: float | None  # |central difference − complex step|, along one direction
+    taylor_order: float | None  # of the remainder of a first-order expansion; 2 is right
 
 
-def cross_check(case: Case, truth: dict[str, Floats], rng: np.random.Generator) -> CrossChecks:
-    """Central differences and the Taylor remainder's order along one direction.
+@dataclass(frozen=True)
+class Line:
+    """The parameters of a case along one direction."""
 
-    Raises CheckError where they contradict the complex step beyond their own error bounds: then
-    the checker is wrong, and says nothing of any gradient.
+    case: Case
+    direction: dict[str, Floats]
+
+    def parameters(self, step: float) -> dict[str, Floats]:
+        """The parameters after a step of this length in the direction."""
+        return {
+            name: getattr(self.case, name) + step * change
+            for name, change in self.direction.items()
+        }
+
+    def loss(self, step: float) -> float:
+        """The loss there."""
+        return float(loss(self.case, **self.parameters(step)))
+
+    def central_difference(self, step: float) -> float:
+        """The slope of the loss at the case itself, from a step forwards and one backwards."""
+        return (self.loss(step) - self.loss(-step)) / (2 * step)
+
+    def slope(self, gradients: dict[str, Floats]) -> float:
+        """The slope that these gradients give."""
+        products = [np.vdot(gradients[name], change) for name, change in self.direction.items()]
+        return sum(float(product) for product in products)
+
+    def remainder(self, step: float, slope: float) -> float:
+        """The part of the loss's change that the slope does not account for."""
+        return abs(self.loss(step) - self.loss(0) - step * slope)
+
+    def crosses_a_kink(self, steps: tuple[float, ...]) -> bool:
+        """Whether ReLU's active set changes within these steps."""
+        active = self.case.a > 0
+        if (self.case.a == 0).any():
+            return True
+        for step in steps:
+            moved = self.parameters(step)
+            if ((self.case.x @ moved["W1"] + moved["b1"] > 0) != active).any():
+                return True
+        return False
+
+
+def cross_check(case: Case, gradients: dict[str, Floats], rng: np.random.Generator) -> CrossCheck:
+    """Compare true gradients with central differences and a Taylor expansion along one direction.
+
+    Raises CheckError if they differ by more than the methods' own error bounds: then the checker
+    is wrong, and no gradient may be judged by it.
     """
-    v = {name: rng.normal(size=getattr(case, name).shape) for name in ("W1", "b1", "W2", "b2")}
-
-    def moved(e: float) -> dict[str, Floats]:
-        return {name: getattr(case, name) + e * step for name, step in v.items()}
-
-    def at(e: float) -> float:
-        return float(loss(case, **moved(e)))
-
-    if case.activation == "relu" and _crosses_a_kink(case, [moved(e) for e in (-2e-4, 2e-4, 1e-3)]):
-        return CrossChecks(None, None)
-    slope = sum(float(np.vdot(truth[name], step)) for name, step in v.items())
-    near, far = ((at(e) - at(-e)) / (2 * e) for e in (1e-4, 2e-4))
-    bound = abs(far - near) + 1e-11 * (1 + abs(at(0)))
-    rest = [abs(at(e) - at(0) - e * slope) for e in (1e-3, 1e-4)]
-    order = float(np.log10(rest[0] / max(rest[1], 1e-300)))
-    if abs(near - slope) > bound or not (order > 1.7 or rest[0] < 1e-12):
+    direction = {name: rng.normal(size=getattr(case, name).shape) for name in PARAMETERS}
+    line = Line(case, direction)
+    if case.activation == "relu" and line.crosses_a_kink((-WIDE_STEP, WIDE_STEP, LONG_STEP)):
+        return CrossCheck(None, None)
+    slope = line.slope(gradients)
+    central = line.central_difference(STEP)
+    wide = line.central_difference(WIDE_STEP)
+    bound = abs(wide - central) + ROUNDING * (1 + abs(line.loss(0)))
+    long_remainder = line.remainder(LONG_STEP, slope)
+    short_remainder = line.remainder(STEP, slope)
+    order = float(np.log10(long_remainder / max(short_remainder, 1e-300)))
+    has_right_order = order > MIN_ORDER or long_remainder < NEGLIGIBLE
+    if abs(central - slope) > bound or not has_right_order:
         raise CheckError(
-            f"the checker contradicts itself on the case {case.name!r} ({case.activation}): complex step {slope:.12g}, "
-            f"central difference {near:.12g}, order of the Taylor remainder {order:.2f}. No gradient is judged by it."
+            f"the checker contradicts itself on the case {case.name!r} ({case.activation}): "
+            f"complex step {slope:.12g}, central difference {central:.12g}, "
+            f"order of the Taylor remainder {order:.2f}. No gradient is judged by it."
         )
-    return CrossChecks(abs(near - slope), order)
-
-
-def _crosses_a_kink(case: Case, places: list[dict[str, Floats]]) -> bool:
-    active = case.a > 0
-    return bool((case.a == 0).any()) or any(
-        ((case.x @ at["W1"] + at["b1"] > 0) != active).any() for at in places
-    )
+    return CrossCheck(abs(central - slope), order)

@@ -1,6 +1,6 @@
-"""The backward pass once more, in plain NumPy and one step at a time, so that a step can be taken wrongly.
+"""A second backward pass in plain NumPy, whose steps can be replaced by wrong ones.
 
-It shares no code with the kernels: it is what a student's gradients, right or wrong, are compared with.
+It shares no code with network.py. A student's gradients, right or wrong, are compared with it.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mlpcli.arrays import Floats
-from mlpcli.gradcheck.complex_step import EQUATIONS, Case, one_hot, phi, softmax
+from mlpcli.gradcheck.complex_step import EQUATIONS, PARAMETERS, Case, one_hot, phi, softmax
 
 SLOPES: dict[str, Callable[[Floats], Floats]] = {  # φ′ as a function of a
     "relu": lambda a: (a > 0) * 1.0,
@@ -19,7 +19,7 @@ SLOPES: dict[str, Callable[[Floats], Floats]] = {  # φ′ as a function of a
     "logistic": lambda a: np.exp(-np.abs(a)) / (1 + np.exp(-np.abs(a))) ** 2,
     "identity": np.ones_like,
 }
-THROUGH_OUTPUT: dict[str, Callable[[Floats], Floats]] = {  # φ′ as a function of s = φ(a)
+SLOPES_BY_OUTPUT: dict[str, Callable[[Floats], Floats]] = {  # φ′ as a function of s = φ(a)
     "relu": lambda s: (s > 0) * 1.0,
     "tanh": lambda s: 1 - s**2,
     "logistic": lambda s: s * (1 - s),
@@ -28,52 +28,53 @@ THROUGH_OUTPUT: dict[str, Callable[[Floats], Floats]] = {  # φ′ as a function
 
 
 @dataclass(frozen=True)
-class Pass:
-    """What a backward pass has in hand: the case, and all of its forward pass, in float64."""
+class ForwardPass:
+    """A case and the results of its forward pass, in float64: all that a backward pass needs."""
 
     case: Case
 
     @cached_property
     def B(self) -> int:
-        """Rows in the minibatch."""
+        """The number of rows in the minibatch."""
         return len(self.case.x)
 
     @cached_property
     def s(self) -> Floats:
-        """φ(a), before the mask."""
+        """φ(a), before the mask, (B,H)."""
         return phi(self.case, self.case.a)
 
     @cached_property
     def h(self) -> Floats:
-        """φ(a) ⊙ r."""
+        """φ(a) ⊙ r, (B,H)."""
         return self.s * self.case.r
 
     @cached_property
     def p(self) -> Floats:
-        """softmax(z)."""
+        """softmax(z), (B,K)."""
         return softmax(self.case.z)
 
     @cached_property
     def y(self) -> Floats:
-        """The labels, one-hot."""
+        """The labels, one-hot, (B,K)."""
         return one_hot(self.case)
 
     @cached_property
     def slope(self) -> Floats:
-        """φ′(a)."""
+        """φ′(a), (B,H)."""
         if self.case.active is not None:
             return self.case.active * 1.0
         return SLOPES[self.case.activation](self.case.a)
 
     @cached_property
     def other_mask(self) -> Floats:
-        """A mask as another draw might give it: r's rows and units the other way round."""
+        """A mask that drops other units than r does: r with its rows and columns reversed."""
         return self.case.r[::-1, ::-1]
 
 
-Step: TypeAlias = Callable[
-    [Pass, Floats, Floats], Floats
-]  # (pass, ∂z, ∂a) -> the equation's gradient
+# (forward pass, ∂z, ∂a) -> the gradient of one equation, without weight decay
+Step: TypeAlias = Callable[[ForwardPass, Floats, Floats], Floats]
+# (case, name of the equation) -> what weight decay adds to its gradient
+Decay: TypeAlias = Callable[[Case, str], Floats | float]
 
 RIGHT: dict[str, Step] = {
     "z": lambda f, dz, da: (f.p - f.y) / f.B,
@@ -91,20 +92,23 @@ FORMULAS = {
     "W1": "∂W1 = xᵀ ∂a",
     "b1": "∂b1 = Σ_rows ∂a",
 }
-DECAYED = ("W1", "W2", "b1", "b2")  # where λθ can be forgotten, doubled or added wrongly
-Decay: TypeAlias = Callable[[Case, str], Floats | float]
+DECAYED = ("W1", "W2")
 
 
 def weight_decay(case: Case, name: str) -> Floats | float:
-    """λW for the two weight matrices, nothing for the rest."""
-    return case.l2 * getattr(case, name) if name in ("W1", "W2") else 0.0
+    """What weight decay adds to a gradient: λW for W1 and W2, and 0 for all others."""
+    if name not in DECAYED:
+        return 0.0
+    weights: Floats = getattr(case, name)
+    return case.l2 * weights
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong derivation: the steps that it changes, in words and in code.
+    """One wrong derivation: its id, a sentence, and the steps that it replaces.
 
-    `steps` gives the wrong step of each equation that it can stand in; `formula` is that step for a person.
+    `steps` has a wrong step for each equation in which the mistake can be made; `formula` shows
+    that step. `decay` replaces the weight decay.
     """
 
     id: str
@@ -115,30 +119,37 @@ class Mistake:
 
     def changes(self, name: str) -> bool:
         """Whether the mistake can be made in this equation."""
-        return name in self.steps or (self.decay is not weight_decay and name in DECAYED)
+        changes_decay = self.decay is not weight_decay
+        return name in self.steps or (changes_decay and name in PARAMETERS)
 
 
-def derive(f: Pass, name: str, dz: Floats, da: Floats, mistake: Mistake | None = None) -> Floats:
-    """One equation's gradient from the upstream ∂z and ∂a, right or with a mistake made in it."""
-    step = mistake.steps.get(name, RIGHT[name]) if mistake else RIGHT[name]
-    decay = mistake.decay if mistake else weight_decay
-    return step(f, dz, da) + decay(f.case, name)
+def derive(
+    f: ForwardPass, name: str, dz: Floats, da: Floats, mistake: Mistake | None = None
+) -> Floats:
+    """One equation's gradient from the upstream ∂z and ∂a, with a mistake in it if one is given."""
+    if mistake is None:
+        return RIGHT[name](f, dz, da) + weight_decay(f.case, name)
+    step = mistake.steps.get(name, RIGHT[name])
+    return step(f, dz, da) + mistake.decay(f.case, name)
 
 
-def backward(f: Pass, mistake: Mistake | None = None, at: str = "") -> dict[str, Floats]:
-    """All six gradients, each from the ones before it, with the mistake made in the equation `at`."""
-    g: dict[str, Floats] = {}
+def backward(f: ForwardPass, mistake: Mistake | None = None, at: str = "") -> dict[str, Floats]:
+    """All six gradients, each from those before it, with the mistake in the equation named `at`."""
+    gradients: dict[str, Floats] = {}
     dz: Floats = np.zeros(0)
     da: Floats = np.zeros(0)
     for name in EQUATIONS:
-        g[name] = derive(f, name, dz, da, mistake if name == at else None)
+        made_here = mistake if name == at else None
+        gradients[name] = derive(f, name, dz, da, made_here)
         if name == "z":
-            dz = _upright(g[name], f.p.shape)
+            dz = _untransposed(gradients[name], f.p.shape)
         if name == "a":
-            da = _upright(g[name], f.s.shape)
-    return g
+            da = _untransposed(gradients[name], f.s.shape)
+    return gradients
 
 
-def _upright(g: Floats, shape: tuple[int, ...]) -> Floats:
-    """What goes on down: a transpose by mistake is one in what is handed in alone, or nothing would fit."""
-    return g if g.shape == shape else g.T
+def _untransposed(gradient: Floats, shape: tuple[int, ...]) -> Floats:
+    """The gradient in its right shape, or the equations after a transposed one could not use it."""
+    if gradient.shape == shape:
+        return gradient
+    return gradient.T

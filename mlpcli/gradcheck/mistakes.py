@@ -1,27 +1,30 @@
-"""A catalogue of wrong derivations: each is the right backward pass with one thing changed."""
+"""The catalogue of known mistakes: each is the right backward pass with one step changed.
+
+To add one, write the wrong step of each equation in which it can be made, as a function of the
+forward pass f and the upstream gradients dz (B,K) and da (B,H). The self-test then tries it.
+"""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from mlpcli.arrays import Floats
-from mlpcli.gradcheck.complex_step import EQUATIONS, softmax
+from mlpcli.gradcheck.complex_step import EQUATIONS, PARAMETERS, Case, softmax
 from mlpcli.gradcheck.derivation import (
-    DECAYED,
     RIGHT,
     SLOPES,
-    THROUGH_OUTPUT,
+    SLOPES_BY_OUTPUT,
+    ForwardPass,
     Mistake,
-    Pass,
     Step,
     weight_decay,
 )
 
 
 def _everywhere(
-    change: Callable[[Pass, Floats], Floats], names: tuple[str, ...] = EQUATIONS
+    change: Callable[[ForwardPass, Floats], Floats], names: tuple[str, ...] = EQUATIONS
 ) -> dict[str, Step]:
-    """The same change made to the right step, whichever equation it is."""
+    """Steps that change the result of the right step in the same way in every equation."""
 
     def changed(right: Step) -> Step:
         return lambda f, dz, da: change(f, right(f, dz, da))
@@ -29,8 +32,19 @@ def _everywhere(
     return {name: changed(RIGHT[name]) for name in names}
 
 
+def _one_row(which: str, row: slice) -> list[Mistake]:
+    """The mistake of taking one row only: with its share 1/B of the mean, and without."""
+    sentence = f"only the {which} row is in it, where the whole batch belongs"
+    share = f"the {which} row's part of the mean"
+    whole = f"the {which} row's gradient, without / B"
+    return [
+        Mistake("one-row-only", sentence, share, _of_row(row)),
+        Mistake("one-row-only", sentence, whole, _of_row_times_B(row)),
+    ]
+
+
 def _of_row(row: slice) -> dict[str, Step]:
-    """The sums over rows cut to one row: its part of the mean."""
+    """The sums over rows, of one row only."""
     return {
         "W2": lambda f, dz, da: f.h[row].T @ dz[row],
         "b2": lambda f, dz, da: dz[row].sum(axis=0),
@@ -39,23 +53,33 @@ def _of_row(row: slice) -> dict[str, Step]:
     }
 
 
-def _of_row_unshared(row: slice) -> dict[str, Step]:
-    """The same without the row's share 1/B of the mean: the gradient of that row's own loss."""
+def _of_row_times_B(row: slice) -> dict[str, Step]:
+    """The same without the factor 1/B: the gradient of that row's own loss."""
 
-    def unshared(step: Step) -> Step:
+    def times_B(step: Step) -> Step:
         return lambda f, dz, da: step(f, dz, da) * f.B
 
-    return {name: unshared(step) for name, step in _of_row(row).items()}
+    return {name: times_B(step) for name, step in _of_row(row).items()}
 
 
-def _jacobian(f: Pass, dz: Floats, da: Floats) -> Floats:
-    d = f.p - f.y
-    g: Floats = f.p * (d - (f.p * d).sum(axis=1, keepdims=True)) / f.B
-    return g
+def _jacobian(f: ForwardPass, dz: Floats, da: Floats) -> Floats:
+    """J (softmax(z) − y) / B, with the softmax's Jacobian J = diag(p) − p pᵀ of each row."""
+    error = f.p - f.y
+    projection = (f.p * error).sum(axis=1, keepdims=True)
+    gradient: Floats = f.p * (error - projection) / f.B
+    return gradient
 
 
-def _back(f: Pass, dz: Floats) -> Floats:
+def _back(f: ForwardPass, dz: Floats) -> Floats:
     return dz @ f.case.W2.T
+
+
+def _decay_everywhere(case: Case, name: str) -> Floats | float:
+    """λθ, of the biases too."""
+    if name not in PARAMETERS:
+        return 0.0
+    parameters: Floats = getattr(case, name)
+    return case.l2 * parameters
 
 
 CATALOGUE = (
@@ -75,7 +99,7 @@ CATALOGUE = (
         "derivative-of-masked-output",
         "φ′ is written through the output, but with φ(a) ⊙ r in place of φ(a)",
         "∂a = (∂z W2ᵀ) ⊙ r ⊙ φ′ of s = φ(a) ⊙ r",
-        {"a": lambda f, dz, da: _back(f, dz) * f.case.r * THROUGH_OUTPUT[f.case.activation](f.h)},
+        {"a": lambda f, dz, da: _back(f, dz) * f.case.r * SLOPES_BY_OUTPUT[f.case.activation](f.h)},
     ),
     Mistake(
         "missing-dropout-mask",
@@ -171,7 +195,7 @@ CATALOGUE = (
         "bias-weight-decay",
         "a bias is decayed; biases never are",
         "∂b with λb",
-        decay=lambda case, name: case.l2 * getattr(case, name) if name in DECAYED else 0.0,
+        decay=_decay_everywhere,
     ),
     Mistake(
         "zero-gradient",
@@ -186,18 +210,7 @@ CATALOGUE = (
         _everywhere(lambda f, right: right.T, ("z", "W2", "a", "W1")),
         decay=lambda case, name: np.transpose(weight_decay(case, name)),
     ),
-    *(
-        Mistake(
-            "one-row-only",
-            f"only the {which} row is in it, where the whole batch belongs",
-            formula,
-            steps,
-        )
-        for which, row in (("last", slice(-1, None)), ("first", slice(0, 1)))
-        for formula, steps in (
-            (f"the {which} row's part of the mean", _of_row(row)),
-            (f"the {which} row's gradient, without / B", _of_row_unshared(row)),
-        )
-    ),
+    *_one_row("last", slice(-1, None)),
+    *_one_row("first", slice(0, 1)),
 )
-BY_ID = {mistake.id: mistake for mistake in reversed(CATALOGUE)}
+BY_ID = {mistake.id: mistake for mistake in reversed(CATALOGUE)}  # the first of each id

@@ -1,23 +1,26 @@
-"""The checker checked: every mistake of the catalogue is put into the backward pass, and must be caught and named."""
+"""The self-test: every mistake of the catalogue is made, and must be caught and named."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from mlpcli.arrays import Floats
 from mlpcli.gradcheck.cases import small_case
-from mlpcli.gradcheck.complex_step import EQUATIONS, Case
-from mlpcli.gradcheck.derivation import Mistake, Pass, backward
+from mlpcli.gradcheck.complex_step import EQUATIONS, Case, true_gradients
+from mlpcli.gradcheck.derivation import ForwardPass, Mistake, backward
 from mlpcli.gradcheck.mistakes import CATALOGUE
-from mlpcli.gradcheck.verdict import TOLERANCE, Sample, judge, truth_of
+from mlpcli.gradcheck.verdict import TOLERANCE, Sample, judge
+from mlpcli.messages import SCHEMA
 from mlpcli.model.activations import ACTIVATIONS
 
-Judged = tuple[Case, dict[str, np.ndarray]]
+Known: TypeAlias = tuple[Case, dict[str, Floats]]  # a case and its true gradients
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One mistake under one activation: `idle` where it changes no number, else whether it was caught and named."""
+    """One mistake with one activation: `idle` if it changes no gradient, else caught and named."""
 
     activation: str
     id: str
@@ -27,57 +30,81 @@ class Trial:
 
 
 def self_test() -> list[Trial]:
-    """Try every mistake, in every equation that it can stand in, under every activation."""
-    return [trial for activation in ACTIVATIONS for trial in _trials(activation)]
+    """Try every mistake, in every equation in which it can be made, with every activation."""
+    trials: list[Trial] = []
+    for activation in ACTIVATIONS:
+        trials += _trials(activation)
+    return trials
+
+
+def document(trials: list[Trial]) -> dict[str, Any]:
+    """The result of the self-test for `--json`; it passed if all mistakes were caught and named."""
+    effective = [trial for trial in trials if not trial.idle]
+    return {
+        "schema": SCHEMA,
+        "passed": all(trial.caught and trial.named for trial in effective),
+        "caught": sum(trial.caught for trial in effective),
+        "named": sum(trial.named for trial in effective),
+        "of": len(effective),
+        "trials": [asdict(trial) for trial in trials],
+    }
 
 
 def _trials(activation: str) -> Iterator[Trial]:
+    """A trial of each mistake, which must be caught and named in each of its equations."""
     cases = [
         small_case("dropout, decay", activation, 11, dropout=0.5, l2=0.01),
         small_case("less dropout, decay", activation, 12, dropout=0.2, l2=0.02),
     ]
-    truths = [truth_of(case) for case in cases]
-    tried: dict[str, list[Trial]] = {}
-    for mistake in _distinct():
-        for at in filter(mistake.changes, EQUATIONS):
-            samples = [
-                _sample(case, truth, mistake, at) for case, truth in zip(cases, truths, strict=True)
-            ]
-            tried.setdefault(mistake.id, []).append(_try(activation, mistake, samples))
-    for id, trials in tried.items():
-        real = [trial for trial in trials if not trial.idle]
+    known = [(case, true_gradients(case)) for case in cases]
+    by_id: dict[str, list[Trial]] = {}
+    for mistake in _distinct_mistakes():
+        equations = [name for name in EQUATIONS if mistake.changes(name)]
+        trials = [_try(activation, mistake, equation, known) for equation in equations]
+        by_id.setdefault(mistake.id, []).extend(trials)
+    for id, trials in by_id.items():
+        effective = [trial for trial in trials if not trial.idle]
         yield Trial(
-            activation, id, not real, all(t.caught for t in real), all(t.named for t in real)
+            activation,
+            id,
+            idle=not effective,
+            caught=all(trial.caught for trial in effective),
+            named=all(trial.named for trial in effective),
         )
 
 
-def _distinct() -> Iterator[Mistake]:
-    """The catalogue without those that are one function under two names."""
+def _distinct_mistakes() -> Iterator[Mistake]:
+    """The catalogue without mistakes that are the same function under another id."""
     seen: list[object] = []
     for mistake in CATALOGUE:
-        what = (mistake.steps, mistake.decay)
-        if what not in seen:
-            seen.append(what)
+        function = (mistake.steps, mistake.decay)
+        if function not in seen:
+            seen.append(function)
             yield mistake
 
 
-def _sample(case: Case, truth: dict[str, np.ndarray], mistake: Mistake, at: str) -> Sample:
+def _try(activation: str, mistake: Mistake, equation: str, known: list[Known]) -> Trial:
+    """Make the mistake in one equation, and judge the gradients."""
     tolerance = dict.fromkeys(EQUATIONS, TOLERANCE["float64"])
-    return Sample(case, backward(Pass(case), mistake, at), truth, tolerance)
-
-
-def _try(activation: str, mistake: Mistake, samples: list[Sample]) -> Trial:
-    rows = judge(samples)
-    wrong = [row for row in rows if not row.passed]
-    idle = all(_same(s) for s in samples)
-    named = bool(wrong) and wrong[0].diagnosis is not None and mistake.id in wrong[0].diagnosis.ids
+    samples = []
+    for case, gradients in known:
+        given = backward(ForwardPass(case), mistake, equation)
+        samples.append(Sample(case, given, gradients, tolerance))
+    wrong = [verdict for verdict in judge(samples) if not verdict.passed]
+    named = False
+    if wrong and wrong[0].diagnosis is not None:
+        named = mistake.id in wrong[0].diagnosis.ids
+    idle = all(_is_unchanged(sample) for sample in samples)
     return Trial(activation, mistake.id, idle, bool(wrong), named)
 
 
-def _same(s: Sample) -> bool:
-    """Whether the mistake left every number as it was, to rounding."""
-    return all(
-        s.given[n].shape == s.truth[n].shape
-        and np.allclose(s.given[n], s.truth[n], rtol=1e-12, atol=1e-15)
-        for n in EQUATIONS
-    )
+def _is_unchanged(sample: Sample) -> bool:
+    """Whether every gradient equals the true one, to rounding."""
+    for name in EQUATIONS:
+        given = sample.given[name]
+        expected = sample.true_gradients[name]
+        if given.shape != expected.shape:
+            return False
+        if not np.allclose(given, expected, rtol=1e-12, atol=1e-15):
+            return False
+    return True

@@ -1,4 +1,4 @@
-"""What `mlpcli gradcheck` shows: one row an equation, what was covered, and why a gradient is wrong."""
+"""What `mlpcli gradcheck` prints about this package's own gradients, and about its self-test."""
 
 from collections.abc import Iterable
 
@@ -7,183 +7,177 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mlpcli.commands.gradcheck import Homework, Inspection
-from mlpcli.gradcheck.cases import Coverage
+from mlpcli.commands.gradcheck import NetworkReport
 from mlpcli.gradcheck.complex_step import EQUATIONS, HOMEWORK
 from mlpcli.gradcheck.derivation import FORMULAS
-from mlpcli.gradcheck.kernels import Check
+from mlpcli.gradcheck.diagnosis import Diagnosis
+from mlpcli.gradcheck.network_check import Check
 from mlpcli.gradcheck.selftest import Trial
-from mlpcli.gradcheck.verdict import TOLERANCE, Equation
+from mlpcli.gradcheck.verdict import TOLERANCE, EquationVerdict
 from mlpcli.rendering.console import count
 
-NUMBERS = (
-    "entries",
-    "error",
-    "dropped",
-    "live",
-    "dead",
-    "kink",
-    *TOLERANCE,
-)  # headings of columns of numbers
-RIGHT, WRONG = Text("right", style="green"), Text("WRONG", style="bold red")
+RIGHT_ALIGNED = ("entries", "error", "dropped", "live", "dead", "kink", *TOLERANCE)  # columns
+RIGHT = Text("right", style="green")
+WRONG = Text("WRONG", style="bold red")
 INHERITS = Text("right, inherits", style="yellow")
+INDENT = 9  # columns: the longest name of an activation, and a space
 
 
-def show_inspection(out: Console, inspection: Inspection) -> None:
-    """Print the verdict on network.py: by equation, by case, and what the second opinions said."""
-    table = _table("equation", "", "entries", "float64", "float32", "")
+def show_network_report(out: Console, report: NetworkReport) -> None:
+    """Print the verdicts on network.py by equation and by case, the cross-checks and diagnoses."""
+    out.print(_equation_table(report.checks))
+    out.print()
+    explanation = "by case; errors are relative to the size of the terms summed"
+    out.print(f"seed {report.seed}, {explanation}:", style="italic")
+    out.print(_case_table(report.checks))
+    _show_cross_checks(out, report)
+    for check in report.checks:
+        for verdict in check.equations:
+            if not verdict.passed:
+                out.print()
+                out.print(f"{check.activation}, {check.dtype}, {check.case}:", style="bold")
+                show_diagnosis(out, verdict.diagnosis)
+    result = "Gradients are WRONG"
+    if report.passed:
+        result = "All gradients are right"
+    out.print()
+    out.print(f"{result}: {count(len(report.checks), 'check')}.", style="bold")
+
+
+def _equation_table(checks: list[Check]) -> Table:
+    """A row for each equation, over all checks."""
+    table = make_table("equation", "", "entries", *TOLERANCE, "")
     for name in EQUATIONS:
-        by_type = {
-            dtype: _of(name, [c for c in inspection.checks if c.dtype == dtype])
-            for dtype in TOLERANCE
-        }
-        errors = (
-            f"{max(row.max_relative_error or 0 for row in rows):.0e}" for rows in by_type.values()
-        )
-        rows = [row for some in by_type.values() for row in some]
-        verdict = next((v for v in (WRONG, INHERITS) if v in map(_verdict_on, rows)), RIGHT)
-        table.add_row(
-            FORMULAS[name],
-            HOMEWORK[name],
-            f"{sum(row.entries or 0 for row in rows):,}",
-            *errors,
-            verdict,
-        )
-    out.print(table)
-    out.print(
-        f"\nseed {inspection.seed}, by case; errors are relative to the size of the terms summed:",
-        style="italic",
-    )
-    out.print(_cases(inspection.checks))
-    _show_opinions(out, inspection)
-    for check in inspection.checks:
-        for row in check.equations:
-            if not row.passed:
-                out.print(f"\n{check.activation}, {check.dtype}, {check.case}:", style="bold")
-                _show_diagnosis(out, row)
-    right = "All gradients are right" if inspection.passed else "Gradients are WRONG"
-    out.print(f"\n{right}: {count(len(inspection.checks), 'check')}.", style="bold")
+        verdicts = _verdicts_on(name, checks)
+        entries = sum(verdict.entries or 0 for verdict in verdicts)
+        errors = []
+        for dtype in TOLERANCE:
+            of_dtype = [check for check in checks if check.dtype == dtype]
+            errors.append(f"{_largest_error(_verdicts_on(name, of_dtype)):.0e}")
+        worst = _worst_in_words(verdicts)
+        table.add_row(FORMULAS[name], HOMEWORK[name], f"{entries:,}", *errors, worst)
+    return table
 
 
-def _of(name: str, checks: Iterable[Check]) -> list[Equation]:
-    return [row for check in checks for row in check.equations if row.name == name]
-
-
-def _table(*headings: str) -> Table:
+def make_table(*headings: str) -> Table:
+    """An empty table without lines, whose columns of numbers are aligned to the right."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in NUMBERS else "left")
+        table.add_column(heading, justify="right" if heading in RIGHT_ALIGNED else "left")
     return table
 
 
-def _cases(checks: list[Check]) -> Table:
-    """A row for each case, both precisions in it."""
-    table = _table("φ", "case", "dropped", "live", "dead", "kink", *TOLERANCE)
-    for one, other in zip(checks[::2], checks[1::2], strict=True):
-        c = one.coverage
-        units = (
-            f"{number:,}" if number else "" for number in (c.dropped, c.live, c.dead, c.at_kink)
-        )
-        table.add_row(one.activation, one.case, *units, _error(one), _error(other))
+def _verdicts_on(name: str, checks: Iterable[Check]) -> list[EquationVerdict]:
+    verdicts: list[EquationVerdict] = []
+    for check in checks:
+        verdicts += [verdict for verdict in check.equations if verdict.name == name]
+    return verdicts
+
+
+def _largest_error(verdicts: Iterable[EquationVerdict]) -> float:
+    return max(verdict.max_relative_error or 0 for verdict in verdicts)
+
+
+def _worst_in_words(verdicts: list[EquationVerdict]) -> Text:
+    words = [verdict_in_words(verdict) for verdict in verdicts]
+    if WRONG in words:
+        return WRONG
+    if INHERITS in words:
+        return INHERITS
+    return RIGHT
+
+
+def verdict_in_words(verdict: EquationVerdict) -> Text:
+    """The verdict on an equation whose gradient was given, in colour."""
+    if not verdict.passed:
+        return WRONG
+    if verdict.inherits:
+        return INHERITS
+    return RIGHT
+
+
+def _case_table(checks: list[Check]) -> Table:
+    """A row for each case, with the errors in both precisions."""
+    table = make_table("φ", "case", "dropped", "live", "dead", "kink", *TOLERANCE)
+    for double, single in zip(checks[::2], checks[1::2], strict=True):
+        c = double.coverage
+        numbers = [_number(n) for n in (c.dropped, c.live, c.dead, c.at_kink)]
+        errors = [_error_in_words(double), _error_in_words(single)]
+        table.add_row(double.activation, double.case, *numbers, *errors)
     return table
 
 
-def _error(check: Check) -> Text:
-    worst = max(row.max_relative_error or 0 for row in check.equations)
-    return Text(f"{worst:.0e}", style="green" if check.passed else "bold red")
+def _number(n: int) -> str:
+    """A number for a table, in which 0 is an empty cell."""
+    if n == 0:
+        return ""
+    return f"{n:,}"
 
 
-def covered(c: Coverage) -> str:
-    """What a case exercises, in a few words."""
-    kink = f", {c.at_kink} at the kink" if c.at_kink else ""
-    return f"{c.dropped:,} of {c.units:,} units dropped; of the rest {c.live:,} live, {c.dead:,} dead{kink}"
+def _error_in_words(check: Check) -> Text:
+    style = "bold red"
+    if check.passed:
+        style = "green"
+    return Text(f"{_largest_error(check.equations):.0e}", style=style)
 
 
-def _show_opinions(out: Console, inspection: Inspection) -> None:
-    central = [o.central_error for o in inspection.cross_checks if o.central_error is not None]
-    orders = [o.taylor_slope for o in inspection.cross_checks if o.taylor_slope is not None]
-    if central and orders:
+def _show_cross_checks(out: Console, report: NetworkReport) -> None:
+    """Print how well real arithmetic agrees with the complex step, unless all cases have kinks."""
+    errors = []
+    orders = []
+    for check in report.cross_checks:
+        if check.central_error is not None and check.taylor_order is not None:
+            errors.append(check.central_error)
+            orders.append(check.taylor_order)
+    if errors:
+        n_cases = count(len(report.cross_checks), "small case")
+        out.print()
         out.print(
-            f"\nSecond opinions on {len(central)} of {count(len(inspection.cross_checks), 'small case')} (a kink is in the "
-            f"way of the rest): central differences agree within {max(central):.0e}, the Taylor remainder is of order "
+            f"Cross-checks on {len(errors)} of {n_cases} (the rest are too near a kink): "
+            f"central differences agree within {max(errors):.0e}, the Taylor remainder is of order "
             f"{min(orders):.2f} to {max(orders):.2f} (2 is right)."
         )
 
 
-def _show_diagnosis(out: Console, row: Equation) -> None:
-    if row.diagnosis:
-        out.print(row.diagnosis.sentence, style="red", soft_wrap=not out.is_terminal)
-        for line in filter(None, row.diagnosis.hint.split("    ")):
+def show_diagnosis(out: Console, diagnosis: Diagnosis | None) -> None:
+    """Print why a gradient is wrong, its formulas, and the ids of the mistakes that fit."""
+    if diagnosis is None:
+        return
+    out.print(diagnosis.sentence, style="red", soft_wrap=not out.is_terminal)
+    for line in diagnosis.hint.split("    "):
+        if line:
             out.print(f"  {line}")
-        if row.diagnosis.ids:
-            out.print(f"  id: {', '.join(row.diagnosis.ids)}", style="dim")
+    if diagnosis.ids:
+        out.print(f"  id: {', '.join(diagnosis.ids)}", style="dim")
 
 
-def show_homework(out: Console, homework: Homework) -> None:
-    """Print the verdict on a student's file, equation by equation, and the diagnosis of what is wrong."""
-    table = _table("equation", "", "shape", "entries", "error", "at", "")
-    for row in homework.equations:
-        table.add_row(FORMULAS[row.name], HOMEWORK[row.name], *_cells(row))
-    out.print(f"{homework.path}, φ = {homework.activation}", style="bold")
-    out.print(table)
-    for name, c in homework.cases.items():
-        out.print(f"seed {homework.seed}, {name}: {covered(c)}", style="dim")
-    for row in homework.equations:
-        if row.given and not row.passed:
-            out.print()
-            _show_diagnosis(out, row)
-    out.print(f"\n{_verdict(homework)}", style="bold")
-
-
-def _cells(row: Equation) -> tuple[str | Text, ...]:
-    if not row.given or row.shape is None:
-        return "", "", "", "", Text("not given", style="dim")
-    at = str(row.worst_index) if row.worst_index and not (row.passed and not row.inherits) else ""
-    return (
-        str(row.shape),
-        f"{row.entries or 0:,}",
-        f"{row.max_relative_error or 0:.0e}",
-        at,
-        _verdict_on(row),
-    )
-
-
-def _verdict_on(row: Equation) -> Text:
-    return WRONG if not row.passed else INHERITS if row.inherits else RIGHT
-
-
-def _verdict(homework: Homework) -> str:
-    given = [row for row in homework.equations if row.given]
-    if homework.passed:
-        return f"Right: {count(len(given), 'gradient')} of {len(EQUATIONS)} given, and each equals the truth."
-    wrong = ", ".join(f"∂{row.name}" for row in given if not row.passed)
-    heirs = ", ".join(f"∂{row.name}" for row in given if row.inherits)
-    return f"Wrong: {wrong}." + (
-        f" Right by itself, but made from what is wrong: {heirs}." if heirs else ""
-    )
+# The self-test
 
 
 def show_self_test(out: Console, trials: list[Trial]) -> None:
-    """Print how many of the catalogue's mistakes were caught and named, under each activation."""
-    real = [trial for trial in trials if not trial.idle]
+    """Print how many mistakes of the catalogue were caught and named, by activation."""
     for activation in dict.fromkeys(trial.activation for trial in trials):
-        out.print(
-            f"{activation:9}{_counted([trial for trial in real if trial.activation == activation])}"
-        )
-        idle = [trial.id for trial in trials if trial.idle and trial.activation == activation]
-        if idle:
-            out.print(
-                Padding(f"changes nothing here: {', '.join(idle)}", (0, 0, 0, 9)), style="dim"
-            )
-        for trial in real:
-            if trial.activation == activation and not (trial.caught and trial.named):
-                out.print(
-                    f"{'':9}{trial.id}: {'not named' if trial.caught else 'NOT CAUGHT'}",
-                    style="bold red",
-                )
-    out.print(f"{'':9}{_counted(real)}", style="bold")
+        _show_trials(out, activation, [t for t in trials if t.activation == activation])
+    out.print(f"{'':{INDENT}}{_counts_in_words(trials)}", style="bold")
 
 
-def _counted(trials: list[Trial]) -> str:
-    caught, named, of = sum(t.caught for t in trials), sum(t.named for t in trials), len(trials)
-    return f"caught {caught} of {of}, named {named} of {of}"
+def _show_trials(out: Console, activation: str, trials: list[Trial]) -> None:
+    """Print the trials of one activation: their numbers, the idle mistakes and the failures."""
+    out.print(f"{activation:{INDENT}}{_counts_in_words(trials)}")
+    idle = [trial.id for trial in trials if trial.idle]
+    if idle:
+        words = f"changes nothing here: {', '.join(idle)}"
+        out.print(Padding(words, (0, 0, 0, INDENT)), style="dim")
+    for trial in trials:
+        if trial.idle or (trial.caught and trial.named):
+            continue
+        failure = "not named" if trial.caught else "NOT CAUGHT"
+        out.print(f"{'':{INDENT}}{trial.id}: {failure}", style="bold red")
+
+
+def _counts_in_words(trials: list[Trial]) -> str:
+    effective = [trial for trial in trials if not trial.idle]
+    total = len(effective)
+    caught = sum(trial.caught for trial in effective)
+    named = sum(trial.named for trial in effective)
+    return f"caught {caught} of {total}, named {named} of {total}"

@@ -1,20 +1,22 @@
-"""Backward passes, right and wrong ones, as the tests of the gradient checker hand them in."""
+"""Right and wrong backward passes, and the verdicts on them, for tests of the gradient checker."""
 
 from collections.abc import Callable
 from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 
 from mlpcli.arrays import Floats
 from mlpcli.gradcheck.cases import small_case
-from mlpcli.gradcheck.complex_step import EQUATIONS, Case
-from mlpcli.gradcheck.derivation import Mistake, Pass, backward
-from mlpcli.gradcheck.verdict import TOLERANCE, Equation, Sample, judge, truth_of
+from mlpcli.gradcheck.complex_step import EQUATIONS, Case, true_gradients
+from mlpcli.gradcheck.derivation import ForwardPass, Mistake, backward
+from mlpcli.gradcheck.verdict import TOLERANCE, EquationVerdict, Sample, judge
 
 ACTIVATIONS = ("relu", "tanh", "logistic", "identity")
 WEIGHTS = ("W2", "b2", "W1", "b1")
-Gradients = dict[str, Floats]
-BackwardPass = Callable[[Case], Gradients]
+Gradients: TypeAlias = dict[str, Floats]
+BackwardPass: TypeAlias = Callable[[Case], Gradients]
+Change: TypeAlias = Callable[[Floats, ForwardPass], Floats]
 
 
 @cache
@@ -25,56 +27,64 @@ def cases(activation: str, l2: float = 0.0) -> tuple[tuple[Case, Gradients], ...
         small_case("nothing dropped", activation, 2, l2=l2),
         small_case("some dropped", activation, 3, dropout=0.2, l2=l2),
     )
-    return tuple((case, truth_of(case)) for case in drawn)
+    return tuple((case, true_gradients(case)) for case in drawn)
 
 
-def sample(case: Case, given: Gradients, truth: Gradients) -> Sample:
-    """What was given for a case, each gradient to be as exact as its type."""
+def sample(case: Case, given: Gradients, expected: Gradients) -> Sample:
+    """The gradients given for a case, each with the tolerance of its type."""
     tolerance = {name: TOLERANCE[value.dtype.name] for name, value in given.items()}
-    return Sample(
-        case, {name: value.astype(np.float64) for name, value in given.items()}, truth, tolerance
-    )
+    double: Gradients = {name: value.astype(np.float64) for name, value in given.items()}
+    return Sample(case, double, expected, tolerance)
 
 
-def verdict(
-    activation: str, given_by: BackwardPass, names: tuple[str, ...] = EQUATIONS, l2: float = 0.0
-) -> dict[str, Equation]:
-    """The rows on a backward pass that gives these names, over all three cases."""
+def verdicts_on(
+    activation: str,
+    backward_pass: BackwardPass,
+    names: tuple[str, ...] = EQUATIONS,
+    l2: float = 0.0,
+) -> dict[str, EquationVerdict]:
+    """The verdicts on a backward pass, of whose gradients only these names are given."""
     samples = []
-    for case, truth in cases(activation, l2):
-        given = given_by(case)
-        samples.append(sample(case, {name: given[name] for name in names if name in given}, truth))
-    return {row.name: row for row in judge(samples)}
+    for case, expected in cases(activation, l2):
+        gradients = backward_pass(case)
+        given = {name: gradients[name] for name in names if name in gradients}
+        samples.append(sample(case, given, expected))
+    return {verdict.name: verdict for verdict in judge(samples)}
 
 
-def with_mistake(mistake: Mistake, at: str) -> BackwardPass:
-    """The right backward pass, but for a mistake of the catalogue in one equation."""
-    return lambda case: backward(Pass(case), mistake, at)
+def with_mistake(mistake: Mistake, equation: str) -> BackwardPass:
+    """The right backward pass, but with a mistake of the catalogue in one equation."""
+    return lambda case: backward(ForwardPass(case), mistake, equation)
 
 
-def spoilt(name: str, spoil: Callable[[Floats, Pass], Floats]) -> BackwardPass:
-    """The right backward pass, but for one of the finished gradients, which nothing else is made from."""
+def with_changed(name: str, change: Change) -> BackwardPass:
+    """The right backward pass, with one gradient changed at the end: no other is made from it."""
 
-    def given_by(case: Case) -> Gradients:
-        f = Pass(case)
-        right = backward(f)
-        return right | {name: spoil(right[name].copy(), f)}
+    def backward_pass(case: Case) -> Gradients:
+        f = ForwardPass(case)
+        gradients = backward(f)
+        return gradients | {name: change(gradients[name].copy(), f)}
 
-    return given_by
-
-
-def blamed(rows: dict[str, Equation]) -> list[str]:
-    """The equations that are called wrong."""
-    return [name for name, row in rows.items() if row.given and not row.passed]
+    return backward_pass
 
 
-def heirs(rows: dict[str, Equation]) -> list[str]:
-    """The equations that are right by themselves, and made from what is wrong."""
-    return [name for name, row in rows.items() if row.inherits]
+def wrong_equations(verdicts: dict[str, EquationVerdict]) -> list[str]:
+    """The equations that are given and wrong."""
+    return [name for name, verdict in verdicts.items() if verdict.given and not verdict.passed]
 
 
-def said_of(rows: dict[str, Equation], name: str) -> tuple[tuple[str, ...], str]:
+def inheriting_equations(verdicts: dict[str, EquationVerdict]) -> list[str]:
+    """The equations that are right by themselves, but made from a wrong gradient."""
+    return [name for name, verdict in verdicts.items() if verdict.inherits]
+
+
+def diagnosis_of(verdict: EquationVerdict) -> tuple[tuple[str, ...], str]:
     """The ids and the sentence of a diagnosis."""
-    diagnosis = rows[name].diagnosis
-    assert diagnosis
-    return diagnosis.ids, diagnosis.sentence
+    assert verdict.diagnosis
+    return verdict.diagnosis.ids, verdict.diagnosis.sentence
+
+
+def largest_error(verdict: EquationVerdict) -> float:
+    """The largest relative error of an equation whose gradient was given."""
+    assert verdict.max_relative_error is not None
+    return verdict.max_relative_error

@@ -1,10 +1,8 @@
-"""Files as students write them: right in many styles, wrong, and such that cannot be checked at all."""
-
-from tests.support.backward_passes import WEIGHTS
+"""Students' files: right ones in many styles, wrong ones, and files that cannot be checked."""
 
 
-def changed(text: str, *replacements: tuple[str, str]) -> str:
-    """The text with each first word replaced by its second; each must be there."""
+def replaced(text: str, *replacements: tuple[str, str]) -> str:
+    """The text with each (old, new) replaced; every old string must occur."""
     for old, new in replacements:
         assert old in text
         text = text.replace(old, new)
@@ -22,7 +20,8 @@ def backward(x, y, r, W1, b1, W2, b2):
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     dz = (p - np.eye(len(b2))[y]) / B
     da = dz @ W2.T * r * (a > 0)
-    return {"z": dz, "W2": h.T @ dz, "b2": dz.sum(axis=0), "a": da, "W1": x.T @ da, "b1": da.sum(axis=0)}
+    return {"z": dz, "W2": h.T @ dz, "b2": dz.sum(axis=0),
+            "a": da, "W1": x.T @ da, "b1": da.sum(axis=0)}
 """
 LOOPS = """
 import math
@@ -61,7 +60,8 @@ def backward(X, labels, mask, W, bias, V, c):
     g = e / e.sum(1)[:, None]
     g[range(len(labels)), labels] -= 1
     da = np.einsum("nk,hk,nh,nh->nh", g, V, mask, (a > 0).astype(float)) / len(X)
-    return {"W2": np.einsum("nh,nh,nk->hk", a * (a > 0), mask, g) / len(X), "b2": g.mean(0), "a": da,
+    dV = np.einsum("nh,nh,nk->hk", a * (a > 0), mask, g) / len(X)
+    return {"W2": dV, "b2": g.mean(0), "a": da,
             "W1": np.einsum("nd,nh->dh", X, da), "b1": np.einsum("nh->h", da)}
 """
 IN_PLACE = """
@@ -90,23 +90,25 @@ SINGLE = PLAIN.replace(
     "    B = len(x)",
     "    B = len(x)\n    x, r, W1, b1, W2, b2 = map(np.float32, (x, r, W1, b1, W2, b2))",
 ).replace("np.eye(len(b2))", "np.eye(len(b2), dtype=np.float32)")
-FORTRAN = changed(
+FORTRAN = replaced(
     PLAIN, ("return {", "return {k: np.asfortranarray(v) for k, v in {"), ("0)}", "0)}.items()}")
 )
-LISTS = changed(PLAIN, ("return {", "return {k: v.tolist() for k, v in {"), ("0)}", "0)}.items()}"))
-BY_NAME = changed(PLAIN, ("(x, y, r, W1, b1, W2, b2)", "(W1, b1, W2, b2, *, y, r, x)"))
-POSITIONAL = changed(PLAIN, ("(x, y, r, W1, b1, W2, b2)", "(x, y, r, W1, b1, W2, b2, /)"))
-PACKED = changed(
+LISTS = replaced(
+    PLAIN, ("return {", "return {k: v.tolist() for k, v in {"), ("0)}", "0)}.items()}")
+)
+BY_NAME = replaced(PLAIN, ("(x, y, r, W1, b1, W2, b2)", "(W1, b1, W2, b2, *, y, r, x)"))
+POSITIONAL = replaced(PLAIN, ("(x, y, r, W1, b1, W2, b2)", "(x, y, r, W1, b1, W2, b2, /)"))
+PACKED = replaced(
     PLAIN, ("(x, y, r, W1, b1, W2, b2):", "(*arguments):\n    x, y, r, W1, b1, W2, b2 = arguments")
 )
 AN_OBJECT = (
-    changed(PLAIN, ("def backward(x", "def gradients(self, x"))
+    replaced(PLAIN, ("def backward(x", "def gradients(self, x"))
     + """
 backward = type("Net", (), {"__call__": gradients})()
 """
 )
 BUFFERS = (
-    changed(PLAIN, ("return {", "new = {"))
+    replaced(PLAIN, ("return {", "new = {"))
     + """
     for name in new:
         kept.setdefault(name, np.empty_like(new[name]))[...] = new[name]
@@ -115,13 +117,24 @@ BUFFERS = (
 kept = {}
 """
 )
-MIXED = changed(PLAIN, ("* (a > 0)\n", "* (a > 0)\n    da = da.astype(np.float32)\n"))
-BY_PHI = changed(
+MIXED = replaced(PLAIN, ("* (a > 0)\n", "* (a > 0)\n    da = da.astype(np.float32)\n"))
+BY_PHI = replaced(
     PLAIN,
     ("b2):", "b2, phi):"),
     ("np.maximum(a, 0)", "phi(a)"),
     ("(a > 0)", "phi(a + 1e-20j).imag / 1e-20"),
 )
+TANH = """
+import numpy as np
+
+def backward(x, y, r, W1, b1, W2, b2):
+    s = np.tanh(x @ W1 + b1)
+    z = (s * r) @ W2 + b2
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    dz = (p - np.eye(len(b2))[y]) / len(y)
+    return {"z": dz, "b1": ((dz @ W2.T) * r * (1 - s**2)).sum(axis=0)}
+"""
 STYLES = {
     "plain": PLAIN,
     "loops": LOOPS,
@@ -140,50 +153,60 @@ STYLES = {
 }
 OWN_MASK = ("W2.T * r", "W2.T * (np.random.rand(*r.shape) > 0.5)")
 SEEDED_MASK = ("W2.T * r", "W2.T * 2 * np.random.default_rng(0).integers(0, 2, r.shape)")
-MISTAKES = {
-    "loops, last row": (changed(LOOPS, ("dW2[j, k] +=", "dW2[j, k] =")), ["W2"], "one-row-only"),
+# A text, the equations that are wrong, and the id of the mistake.
+MISTAKES: dict[str, tuple[str, list[str], str]] = {
+    "loops, last row": (replaced(LOOPS, ("dW2[j, k] +=", "dW2[j, k] =")), ["W2"], "one-row-only"),
     "loops, no mask": (
-        changed(LOOPS, ("da = r[n, j] * ", "da = ")),
+        replaced(LOOPS, ("da = r[n, j] * ", "da = ")),
         ["W1", "b1"],
         "missing-dropout-mask",
     ),
-    "loops, sum": (changed(LOOPS, (" / rows ", " ")), [*WEIGHTS], "sum-instead-of-mean"),
+    "loops, sum": (
+        replaced(LOOPS, (" / rows ", " ")),
+        ["W2", "b2", "W1", "b1"],
+        "sum-instead-of-mean",
+    ),
     "einsum, no φ′": (
-        changed(EINSUM, ("(a > 0).astype(float)", "a**0")),
+        replaced(EINSUM, ("(a > 0).astype(float)", "a**0")),
         ["a"],
         "missing-activation-derivative",
     ),
     "einsum, mean twice": (
-        changed(EINSUM, ("g.mean(0)", "g.mean(0) / len(X)")),
+        replaced(EINSUM, ("g.mean(0)", "g.mean(0) / len(X)")),
         ["b2"],
         "mean-twice",
     ),
-    "in place, sign": (changed(IN_PLACE, ("z /= len(y)", "z /= -len(y)")), ["z"], "wrong-sign"),
-    "in place, label": (changed(IN_PLACE, ("z[n, k] -= 1", "pass")), ["z"], "missing-label"),
+    "in place, sign": (replaced(IN_PLACE, ("z /= len(y)", "z /= -len(y)")), ["z"], "wrong-sign"),
+    "in place, label": (replaced(IN_PLACE, ("z[n, k] -= 1", "pass")), ["z"], "missing-label"),
     "float32, mask twice": (
-        changed(SINGLE, ("* r * (a", "* r * r * (a")),
+        replaced(SINGLE, ("* r * (a", "* r * r * (a")),
         ["a"],
         "mask-applied-twice",
     ),
-    "float32, no φ′": (changed(SINGLE, (" * (a > 0)", "")), ["a"], "missing-activation-derivative"),
-    "Fortran, transposed": (changed(FORTRAN, ("h.T @ dz", "dz.T @ h")), ["W2"], "transposed"),
-    "lists, unscaled": (changed(LISTS, ("* r * (a", "* (r > 0) * (a")), ["a"], "unscaled-mask"),
-    "own mask, always the same": (changed(PLAIN, SEEDED_MASK), ["a"], "fresh-mask"),
-    "own mask": (changed(PLAIN, OWN_MASK), ["a"], "fresh-mask"),
+    "float32, no φ′": (
+        replaced(SINGLE, (" * (a > 0)", "")),
+        ["a"],
+        "missing-activation-derivative",
+    ),
+    "Fortran, transposed": (replaced(FORTRAN, ("h.T @ dz", "dz.T @ h")), ["W2"], "transposed"),
+    "lists, unscaled": (replaced(LISTS, ("* r * (a", "* (r > 0) * (a")), ["a"], "unscaled-mask"),
+    "own mask, always the same": (replaced(PLAIN, SEEDED_MASK), ["a"], "fresh-mask"),
+    "own mask": (replaced(PLAIN, OWN_MASK), ["a"], "fresh-mask"),
     "own mask, without a": (
-        changed(PLAIN, OWN_MASK, ('"a": da, ', "")),
+        replaced(PLAIN, OWN_MASK, ('"a": da, ', "")),
         ["W1", "b1"],
         "fresh-mask",
     ),
     "own mask, forward too": (
-        changed(PLAIN, ("    B =", "    r = 2.0 * (np.random.rand(*r.shape) > 0.5)\n    B =")),
+        replaced(PLAIN, ("    B =", "    r = 2.0 * (np.random.rand(*r.shape) > 0.5)\n    B =")),
         ["z", "W2", "a"],
         "fresh-mask",
     ),
-}  # a text, the equations that are blamed, and the id that is named
+}
 
 
 RETURNING = "import numpy as np\ndef backward(x, y, r, W1, b1, W2, b2):\n    return "
+# A text, and a part of the message about it.
 FAULTS = {
     "syntax": ("def backward(:\n", "is not Python: line 1: invalid syntax."),
     "indentation": (
@@ -291,4 +314,4 @@ FAULTS = {
         "class Error(Exception):\n    def __str__(self):\n        raise self\nraise Error\n",
         "Error: <exception str() failed>\n  line 4, in <module>: raise Error",
     ),
-}  # a text, and what is said of it
+}

@@ -1,4 +1,4 @@
-"""The checker's test of itself."""
+"""The self-test passes for the checker as it is, and fails for one that misses a mistake."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ import pytest
 
 from mlpcli.gradcheck import selftest
 from mlpcli.gradcheck.mistakes import CATALOGUE
-from mlpcli.gradcheck.selftest import Trial, self_test
-from mlpcli.gradcheck.verdict import Equation, Sample, judge
+from mlpcli.gradcheck.selftest import Trial, document, self_test
+from mlpcli.gradcheck.verdict import EquationVerdict, Sample, judge
 from mlpcli.model.activations import ACTIVATIONS
 from tests.support.mistakes import IDLE, IDS
 
@@ -17,15 +17,14 @@ def trials() -> list[Trial]:
     return self_test()
 
 
-def test_every_mistake_is_caught_and_named_under_every_activation(trials: list[Trial]) -> None:
-    assert [
-        trial for trial in trials if not trial.idle and not (trial.caught and trial.named)
-    ] == []
+def test_every_mistake_is_caught_and_named_with_every_activation(trials: list[Trial]) -> None:
+    effective = [trial for trial in trials if not trial.idle]
+    assert [trial for trial in effective if not (trial.caught and trial.named)] == []
     assert list(dict.fromkeys(trial.activation for trial in trials)) == list(ACTIVATIONS)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_what_changes_nothing_is_listed_and_two_that_are_one_are_one(
+def test_each_distinct_mistake_has_one_trial_and_idle_ones_are_listed(
     activation: str, trials: list[Trial]
 ) -> None:
     here = [trial for trial in trials if trial.activation == activation]
@@ -35,20 +34,42 @@ def test_what_changes_nothing_is_listed_and_two_that_are_one_are_one(
     assert sum(not trial.idle for trial in here) >= 17 or activation != "tanh"
 
 
-@pytest.mark.parametrize(
-    ("hide", "caught", "named"), [("passed", False, False), ("ids", True, False)]
-)
-def test_a_checker_that_misses_or_mistakes_one_is_found_out(
-    hide: str, caught: bool, named: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def blind(samples: list[Sample]) -> tuple[Equation, ...]:
-        rows = judge(samples)
-        if hide == "passed":
-            return tuple(replace(row, passed=True) for row in rows)
-        return tuple(replace(row, diagnosis=None) for row in rows)
+def judge_all_right(samples: list[Sample]) -> tuple[EquationVerdict, ...]:
+    return tuple(replace(verdict, passed=True) for verdict in judge(samples))
 
-    monkeypatch.setattr(selftest, "judge", blind)
+
+def judge_without_diagnosis(samples: list[Sample]) -> tuple[EquationVerdict, ...]:
+    return tuple(replace(verdict, diagnosis=None) for verdict in judge(samples))
+
+
+@pytest.mark.parametrize(
+    ("broken_judge", "caught"), [(judge_all_right, False), (judge_without_diagnosis, True)]
+)
+def test_a_checker_that_misses_a_mistake_or_its_name_fails(
+    broken_judge: object, caught: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "judge", broken_judge)
     monkeypatch.setattr(selftest, "CATALOGUE", CATALOGUE[:1])
-    assert [(t.idle, t.caught, t.named) for t in self_test() if not t.idle] == [
-        (False, caught, named)
-    ] * 3
+    effective = [trial for trial in self_test() if not trial.idle]
+    assert len(effective) == 3
+    assert [(trial.caught, trial.named) for trial in effective] == [(caught, False)] * 3
+
+
+def test_the_document_counts_mistakes_that_are_not_idle() -> None:
+    trials = [
+        Trial("relu", "one", False, True, True),
+        Trial("relu", "two", False, True, False),
+        Trial("relu", "three", False, False, False),
+        Trial("relu", "four", True, False, False),
+    ]
+    summary = document(trials)
+    assert not summary["passed"]
+    assert (summary["caught"], summary["named"], summary["of"]) == (2, 1, 3)
+    assert summary["trials"][3] == {
+        "activation": "relu",
+        "id": "four",
+        "idle": True,
+        "caught": False,
+        "named": False,
+    }
+    assert document(trials[:1])["passed"]
