@@ -28,9 +28,6 @@ MEMORY_LIMITS = ("memory.max", "memory.high", "memory.limit_in_bytes")
 MEMORY_USED = ("memory.current", "memory.usage_in_bytes")
 
 
-# Memory
-
-
 def available_memory() -> int:
     """The bytes that this process can allocate now without swapping.
 
@@ -38,7 +35,8 @@ def available_memory() -> int:
     (its container's, its service's) leaves, and what the process's own limits leave. All of the
     machine's memory where the system does not say how much is free.
     """
-    return max(0, min(_machine_memory(), _group_memory(), _process_memory()))
+    available = min(_machine_memory(), _group_memory(), _process_memory())
+    return max(0, available)
 
 
 def _machine_memory() -> int:
@@ -46,10 +44,10 @@ def _machine_memory() -> int:
     free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if "MemAvailable" in meminfo:
         free = meminfo["MemAvailable"] * 1024
-    # Without overcommitment, memory that is promised to processes counts, used or not.
-    promised_counts = _number(PROC / "sys/vm/overcommit_memory") == 2
-    if promised_counts and {"CommitLimit", "Committed_AS"} <= meminfo.keys():
-        free = min(free, (meminfo["CommitLimit"] - meminfo["Committed_AS"]) * 1024)
+    overcommit = _number(PROC / "sys/vm/overcommit_memory")
+    if overcommit == 2 and "CommitLimit" in meminfo:  # what is promised counts, used or not
+        left = meminfo["CommitLimit"] - meminfo.get("Committed_AS", 0)
+        free = min(free, left * 1024)
     return free
 
 
@@ -178,9 +176,13 @@ def _unescaped(path: str) -> str:
 
 def _fields(path: Path) -> dict[str, int]:
     """The numbers by name of a file that has a name and a number on each line."""
-    lines = [line.split() for line in _text(path).splitlines()]
-    numbered = [words for words in lines if len(words) > 1 and words[1].isdecimal()]
-    return {words[0].rstrip(":"): int(words[1]) for words in numbered}
+    numbers = {}
+    for line in _text(path).splitlines():
+        words = line.split()
+        if len(words) > 1 and words[1].isdecimal():
+            name = words[0].rstrip(":")
+            numbers[name] = int(words[1])
+    return numbers
 
 
 def _number(path: Path) -> int | None:

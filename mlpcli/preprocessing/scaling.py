@@ -49,8 +49,11 @@ def learn(kind: str, x: Raw, index: Index, together: bool) -> Scaling:
     or "standard" (to mean 0 and standard deviation 1, or less if the feature hardly ever moves).
     Raises KeyError for any other kind.
     """
-    low, spread, floor = STATISTICS[kind](x, index, together)
-    constant = spread <= np.maximum(ROUNDING * np.abs(low), SMALLEST)
+    statistics = STATISTICS[kind]
+    low, spread, floor = statistics(x, index, together)
+    size = np.abs(low)
+    least = np.maximum(ROUNDING * size, SMALLEST)
+    constant = spread <= least
     divisor = np.maximum(spread, floor)
     divisor[constant] = np.inf
     scale = 1 / divisor
@@ -92,7 +95,8 @@ def _deviations(x: Raw, index: Index, together: bool) -> Statistics:
     mean, deviation = _moments(x, index)
     share = _share_that_moves(x, index, deviation)
     one_row = 1 / len(index)
-    floor = deviation * np.sqrt(RARE / np.maximum(share, one_row))
+    times_rarer = RARE / np.maximum(share, one_row)
+    floor = deviation * np.sqrt(times_rarer)
     return mean, deviation, floor
 
 
@@ -118,11 +122,14 @@ def _share_that_moves(x: Raw, index: Index, deviation: Floats) -> Floats:
     """
     N, D = len(index), x.shape[1]
     step = -(-N // SWEEP)
-    usual = np.median(x[index[::step]], axis=0)
+    some = index[::step]
+    usual = np.median(x[some], axis=0)
+    nearby = NEGLIGIBLE * deviation
     n_moves = np.zeros(D)
     for chunk in chunks(N, SWEEP):
-        distance = np.abs(x[index[chunk]] - usual)
-        n_moves += (distance > NEGLIGIBLE * deviation).sum(axis=0)
+        rows = x[index[chunk]]
+        moves = np.abs(rows - usual) > nearby
+        n_moves += moves.sum(axis=0)
     return n_moves / N
 
 
