@@ -23,9 +23,11 @@ from tests.support.processes import (
     Process,
     Reference,
     default_interrupts,
+    fill_pipe,
     outcome,
     run_references,
     wait_for_epochs,
+    wait_until_in,
 )
 from tests.support.terminal import read_to_end, start_on_terminal
 
@@ -147,7 +149,7 @@ def test_a_pipe_that_nobody_reads_and_a_signal(
         preexec_fn=default_interrupts,
     )
     wait_for_epochs(process, tmp_path / "run")
-    fill(theirs)
+    fill_pipe(theirs)
     if at == "a write":
         wait_until_it_waits(process, tmp_path / "run")
     process.terminate()
@@ -156,16 +158,6 @@ def test_a_pipe_that_nobody_reads_and_a_signal(
         os.close(end)
     assert stopped(tmp_path / "run") == "terminated"
     resume_to_the_same_end(reference, tmp_path / "run")
-
-
-def fill(pipe: int) -> None:
-    """Fill a pipe to the last byte, by an open file of its own: the flag is of that file alone."""
-    descriptor = os.open(f"/proc/self/fd/{pipe}", os.O_WRONLY | os.O_NONBLOCK)
-    for size in (4096, 1):
-        with suppress(BlockingIOError):
-            while True:
-                os.write(descriptor, b"." * size)
-    os.close(descriptor)
 
 
 def wait_until_it_waits(process: Process, folder: Path) -> None:
@@ -182,7 +174,7 @@ def test_ctrl_c_before_training_with_a_pipe_that_nobody_reads(tmp_path: Path) ->
     """The command waits to show its plan; it ends at once, though its last words find no room."""
     ours, theirs = os.pipe()
     fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, 4096)
-    fill(theirs)
+    fill_pipe(theirs)
     command = [sys.executable, "-m", "mlpcli", "train", "--out", "run", "--json"]
     process = subprocess.Popen(
         command,
@@ -192,10 +184,7 @@ def test_ctrl_c_before_training_with_a_pipe_that_nobody_reads(tmp_path: Path) ->
         stderr=theirs,
         preexec_fn=default_interrupts,
     )
-    wchan = Path(f"/proc/{process.pid}/wchan")
-    while "pipe_write" not in wchan.read_text(encoding="ascii"):
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_until_in(process, "pipe_write")
     process.send_signal(signal.SIGINT)
     stdout, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 130

@@ -9,6 +9,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,25 @@ def wait_for_epochs(process: Process, folder: Path, count: int = 1) -> None:
     while not (log.exists() and log.read_bytes().count(b"\n") >= count):
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
+
+
+def wait_until_in(process: Process, call: str) -> None:
+    """Return when a process waits in a call of Linux with that in its name."""
+    waits_in = Path(f"/proc/{process.pid}/wchan")
+    while call not in waits_in.read_text(encoding="ascii"):
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+def fill_pipe(pipe: int) -> None:
+    """Fill a pipe to the last byte, with dots."""
+    # An open file of its own: that it does not block is then not so of the pipe's other users.
+    descriptor = os.open(f"/proc/self/fd/{pipe}", os.O_WRONLY | os.O_NONBLOCK)
+    for size in (4096, 1):
+        with suppress(BlockingIOError):
+            while True:
+                os.write(descriptor, b"." * size)
+    os.close(descriptor)
 
 
 def wait_for(process: Process) -> Exited:
