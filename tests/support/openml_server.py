@@ -151,9 +151,8 @@ def redirected(url: str) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_SEARCH_NAME", "_DATA_INFO", "_DATA_FEATURES", "_DATA_QUALITIES"):
-            patch.setattr(
-                _openml, name, getattr(_openml, name).replace("https://www.openml.org", url)
-            )
+            address = getattr(_openml, name)  # of www.openml.org, or of api.openml.org before
+            patch.setattr(_openml, name, re.sub(r"^https://[a-z.]+", url, address))
         patch.setattr(_openml, "time", SimpleNamespace(sleep=lambda seconds: None))
         patch.setenv("no_proxy", "127.0.0.1")
         yield
