@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,13 @@ from mlpcli.training.loop import minibatches, new_state, train
 N_EVENTS = 30  # of training, one a minibatch, after which weights count as trained
 BIAS_SCALE = 0.1  # standard deviation of the fresh b2: at 0, a missing b2 might go unnoticed
 
-Minibatch: TypeAlias = tuple[Floats, Labels, Floats]  # x (B,D), labels (B), mask r (B,H)
+
+class Minibatch(NamedTuple):
+    """The rows of a case, in float64."""
+
+    x: Floats  # (B,D)
+    labels: Labels  # (B)
+    r: Floats  # (B,H) the dropout mask
 
 
 @dataclass(frozen=True)
@@ -114,9 +120,11 @@ def _data_cases(config: Config, notify: Notify) -> Iterator[Case]:
     rng = np.random.default_rng(config.seed)
     state.network.b2[...] = rng.normal(scale=BIAS_SCALE, size=shape.K)
     minibatch = _draw_minibatch(config, data, shape, rng)
-    name = f"{shape}, {len(minibatch[0])} rows of {data.source}"
+    B = len(minibatch.x)
+    name = f"{shape}, {B} rows of {data.source}"
     yield _case(f"{name}, fresh weights", config, minibatch, state.network)
-    *_, last = islice(train(state, data, config), N_EVENTS)
+    events = islice(train(state, data, config), N_EVENTS)
+    *_, last = events
     if isinstance(last, Stopped) and last.reason == "diverged":
         raise CheckError(f"there are no trained weights to check gradients on. {last.sentence}")
     yield _case(f"{name}, trained weights", config, minibatch, state.network)
@@ -127,14 +135,14 @@ def _case(name: str, config: Config, minibatch: Minibatch, network: Network) -> 
 
     Raises CheckError if the case does not cover everything.
     """
-    x, labels, r = minibatch
-    network.b1[...] = -(x @ network.W1).mean(axis=0)
+    a = minibatch.x @ network.W1
+    network.b1[...] = -a.mean(axis=0)
     case = Case(
         name,
         config.network.activation,
-        x,
-        labels,
-        r,
+        x=minibatch.x,
+        labels=minibatch.labels,
+        r=minibatch.r,
         W1=network.W1.astype(np.float64),
         b1=network.b1.astype(np.float64),
         W2=network.W2.astype(np.float64),
@@ -156,13 +164,15 @@ def _draw_minibatch(
     indices = _draw_rows(config, data, rng)
     B = len(indices)
     x = np.empty((B, shape.D), np.float32)
-    labels = BatchLoader(data.train, data.scaling, B).fill(indices, x)
-    if config.network.input_dropout:
-        x *= Masks(x.shape, config.network.input_dropout).draw(rng, B)
+    loader = BatchLoader(data.train, data.scaling, B)
+    labels = loader.fill(indices, x)
+    settings = config.network
+    if settings.input_dropout:
+        x *= Masks(x.shape, settings.input_dropout).draw(rng, B)
     r = np.ones((B, shape.H), np.float32)
-    if config.network.dropout:
-        r = Masks(r.shape, config.network.dropout).draw(rng, B).astype(np.float32)
-    return x.astype(np.float64), labels, r.astype(np.float64)
+    if settings.dropout:
+        r[...] = Masks(r.shape, settings.dropout).draw(rng, B)
+    return Minibatch(x.astype(np.float64), labels, r.astype(np.float64))
 
 
 def _draw_rows(config: Config, data: Dataset, rng: np.random.Generator) -> Index:

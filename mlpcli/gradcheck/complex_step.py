@@ -19,9 +19,16 @@ from mlpcli.arrays import Floats, Labels
 
 Array: TypeAlias = NDArray[Any]  # float64, or complex128 for a complex step
 STEP = 1e-20
-EQUATIONS = ("z", "W2", "b2", "a", "W1", "b1")  # in the order of the homework
+HOMEWORK = {  # the equation of each gradient in the homework, in its order
+    "z": "3.2",
+    "W2": "3.3",
+    "b2": "3.3",
+    "a": "3.4",
+    "W1": "3.4",
+    "b1": "3.4",
+}
+EQUATIONS = tuple(HOMEWORK)
 PARAMETERS = ("W1", "b1", "W2", "b2")
-HOMEWORK = {"z": "3.2", "W2": "3.3", "b2": "3.3", "a": "3.4", "W1": "3.4", "b1": "3.4"}
 
 
 def _relu(a: Array) -> Array:
@@ -30,8 +37,11 @@ def _relu(a: Array) -> Array:
 
 
 def _logistic(a: Array) -> Array:
-    small = np.exp(np.where(a.real > 0, -a, a))  # never overflows
-    s: Array = np.where(a.real > 0, 1, small) / (1 + small)
+    is_positive = a.real > 0
+    minus_magnitude = np.where(is_positive, -a, a)
+    small = np.exp(minus_magnitude)  # never overflows
+    numerator = np.where(is_positive, 1, small)
+    s: Array = numerator / (1 + small)
     return s
 
 
@@ -92,18 +102,26 @@ def loss(case: Case, **changed: Array) -> Array:
     a = changed.get("a", case.x @ W1 + b1[..., None, :])
     h = phi(case, a) * case.r
     z = changed.get("z", h @ W2 + b2[..., None, :])
-    losses = _loss_by_row(z, case.labels)
-    squares = (W1**2).sum(axis=(-2, -1)) + (W2**2).sum(axis=(-2, -1))
-    result: Array = losses.mean(axis=-1) + case.l2 / 2 * squares
+    mean_loss = _loss_by_row(z, case.labels).mean(axis=-1)
+    squares = _sum_of_squares(W1) + _sum_of_squares(W2)
+    result: Array = mean_loss + case.l2 / 2 * squares
     return result
+
+
+def _sum_of_squares(W: Array) -> Array:
+    """‖W‖² over the last two axes."""
+    squares: Array = (W**2).sum(axis=(-2, -1))
+    return squares
 
 
 def _loss_by_row(z: Array, labels: Labels) -> Array:
     """−log softmax(z)[label] of each row, by log-sum-exp."""
     top = z.real.max(axis=-1, keepdims=True)
-    log_sum = np.log(np.exp(z - top).sum(axis=-1))
+    sums = np.exp(z - top).sum(axis=-1)
+    log_sums = np.log(sums) + top[..., 0]
     rows = np.arange(len(labels))
-    losses: Array = log_sum + top[..., 0] - z[..., rows, labels]
+    picked = z[..., rows, labels]
+    losses: Array = log_sums - picked
     return losses
 
 
@@ -113,10 +131,12 @@ def true_gradient(case: Case, name: str) -> Floats:
     Each entry has a complex step of its own; all of them go through one pass.
     """
     value: Floats = getattr(case, name)
-    directions = np.eye(value.size).reshape(value.size, *value.shape)
-    losses = loss(case, **{name: value + 1j * STEP * directions})
-    gradient: Floats = losses.imag.reshape(value.shape) / STEP
-    return gradient
+    n = value.size
+    directions = np.eye(n).reshape(n, *value.shape)
+    moved = value + 1j * STEP * directions
+    losses = loss(case, **{name: moved})
+    derivatives: Floats = losses.imag / STEP
+    return derivatives.reshape(value.shape)
 
 
 def true_gradients(case: Case) -> dict[str, Floats]:
@@ -127,8 +147,9 @@ def true_gradients(case: Case) -> dict[str, Floats]:
 def directional_derivative(case: Case, name: str, direction: Floats) -> float:
     """The true derivative of L as one of z, W2, b2, a, W1, b1 moves in a direction, by one pass."""
     value: Floats = getattr(case, name)
-    moved = loss(case, **{name: value + 1j * STEP * direction})
-    return float(moved.imag / STEP)
+    moved = value + 1j * STEP * direction
+    moved_loss = loss(case, **{name: moved})
+    return float(moved_loss.imag / STEP)
 
 
 def magnitudes(case: Case, upstream: dict[str, Floats] | None = None) -> dict[str, Floats]:
@@ -139,24 +160,32 @@ def magnitudes(case: Case, upstream: dict[str, Floats] | None = None) -> dict[st
     much as a does. A wrong ∂z or ∂a may have larger entries than the right one: where `upstream`
     has it, its absolute value is a lower bound.
     """
-    given = upstream or {}
-    terms_of_a = np.abs(case.x) @ np.abs(case.W1) + np.abs(case.b1)
-    terms_of_h = terms_of_a * case.r
+    # Each name stands for the magnitude of what it names elsewhere; r is not negative.
+    x = np.abs(case.x)
+    W1 = np.abs(case.W1)
+    b1 = np.abs(case.b1)
+    W2 = np.abs(case.W2)
+    b2 = np.abs(case.b2)
+    a = x @ W1 + b1
+    s = a
     if case.activation == "logistic":
-        terms_of_h = (1 + terms_of_a) * case.r
-    terms_of_z = terms_of_h @ np.abs(case.W2) + np.abs(case.b2)
+        s = 1 + a
+    h = s * case.r
+    z = h @ W2 + b2
     p = softmax(case.z)
-    rounding = p * (1 + terms_of_z.max(axis=1, keepdims=True))
+    rounding = p * (1 + z.max(axis=1, keepdims=True))
     dz = (one_hot(case) + rounding) / len(p)
-    dz = np.maximum(dz, np.abs(given.get("z", 0.0)))
-    da = (dz @ np.abs(case.W2).T) * case.r * (1 + terms_of_a)
-    da = np.maximum(da, np.abs(given.get("a", 0.0)))
+    if upstream and "z" in upstream:
+        dz = np.maximum(dz, np.abs(upstream["z"]))
+    da = (dz @ W2.T) * case.r * (1 + a)
+    if upstream and "a" in upstream:
+        da = np.maximum(da, np.abs(upstream["a"]))
     return {
         "z": dz,
-        "W2": terms_of_h.T @ dz + case.l2 * np.abs(case.W2),
+        "W2": h.T @ dz + case.l2 * W2,
         "b2": dz.sum(axis=0),
         "a": da,
-        "W1": np.abs(case.x).T @ da + case.l2 * np.abs(case.W1),
+        "W1": x.T @ da + case.l2 * W1,
         "b1": da.sum(axis=0),
     }
 

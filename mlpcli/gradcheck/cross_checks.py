@@ -44,16 +44,20 @@ class Line:
 
     def central_difference(self, step: float) -> float:
         """The slope of the loss at the case itself, from a step forwards and one backwards."""
-        return (self.loss(step) - self.loss(-step)) / (2 * step)
+        difference = self.loss(step) - self.loss(-step)
+        return difference / (2 * step)
 
     def slope(self, gradients: dict[str, Floats]) -> float:
         """The slope that these gradients give."""
-        products = [np.vdot(gradients[name], change) for name, change in self.direction.items()]
-        return sum(float(product) for product in products)
+        slope = 0.0
+        for name, change in self.direction.items():
+            slope += float(np.vdot(gradients[name], change))
+        return slope
 
     def remainder(self, step: float, slope: float) -> float:
         """The part of the loss's change that the slope does not account for."""
-        return abs(self.loss(step) - self.loss(0) - step * slope)
+        change = self.loss(step) - self.loss(0)
+        return abs(change - step * slope)
 
     def crosses_a_kink(self, steps: tuple[float, ...]) -> bool:
         """Whether ReLU's active set changes within these steps."""
@@ -62,7 +66,8 @@ class Line:
             return True
         for step in steps:
             moved = self.parameters(step)
-            if ((self.case.x @ moved["W1"] + moved["b1"] > 0) != active).any():
+            a = self.case.x @ moved["W1"] + moved["b1"]
+            if ((a > 0) != active).any():
                 return True
         return False
 
@@ -79,16 +84,18 @@ def cross_check(case: Case, gradients: dict[str, Floats], rng: np.random.Generat
         return CrossCheck(None, None)
     slope = line.slope(gradients)
     central = line.central_difference(STEP)
-    wide = line.central_difference(WIDE_STEP)
-    bound = abs(wide - central) + ROUNDING * (1 + abs(line.loss(0)))
+    central_error = abs(central - slope)
+    truncation = abs(line.central_difference(WIDE_STEP) - central)
+    rounding = ROUNDING * (1 + abs(line.loss(0)))
     long_remainder = line.remainder(LONG_STEP, slope)
     short_remainder = line.remainder(STEP, slope)
-    order = float(np.log10(long_remainder / max(short_remainder, 1e-300)))
+    ratio = long_remainder / max(short_remainder, 1e-300)
+    order = float(np.log10(ratio))
     has_right_order = order > MIN_ORDER or long_remainder < NEGLIGIBLE
-    if abs(central - slope) > bound or not has_right_order:
+    if central_error > truncation + rounding or not has_right_order:
         raise CheckError(
             f"the checker contradicts itself on the case {case.name!r} ({case.activation}): "
             f"complex step {slope:.12g}, central difference {central:.12g}, "
             f"order of the Taylor remainder {order:.2f}. No gradient is judged by it."
         )
-    return CrossCheck(abs(central - slope), order)
+    return CrossCheck(central_error, order)

@@ -127,10 +127,13 @@ def derive(
     f: ForwardPass, name: str, dz: Floats, da: Floats, mistake: Mistake | None = None
 ) -> Floats:
     """One equation's gradient from the upstream ∂z and ∂a, with a mistake in it if one is given."""
-    if mistake is None:
-        return RIGHT[name](f, dz, da) + weight_decay(f.case, name)
-    step = mistake.steps.get(name, RIGHT[name])
-    return step(f, dz, da) + mistake.decay(f.case, name)
+    step = RIGHT[name]
+    decay: Decay = weight_decay
+    if mistake:
+        step = mistake.steps.get(name, step)
+        decay = mistake.decay
+    gradient = step(f, dz, da)
+    return gradient + decay(f.case, name)
 
 
 def backward(f: ForwardPass, mistake: Mistake | None = None, at: str = "") -> dict[str, Floats]:
@@ -140,11 +143,12 @@ def backward(f: ForwardPass, mistake: Mistake | None = None, at: str = "") -> di
     da: Floats = np.zeros(0)
     for name in EQUATIONS:
         made_here = mistake if name == at else None
-        gradients[name] = derive(f, name, dz, da, made_here)
+        gradient = derive(f, name, dz, da, made_here)
         if name == "z":
-            dz = _untransposed(gradients[name], f.p.shape)
+            dz = _untransposed(gradient, f.p.shape)
         if name == "a":
-            da = _untransposed(gradients[name], f.s.shape)
+            da = _untransposed(gradient, f.s.shape)
+        gradients[name] = gradient
     return gradients
 
 

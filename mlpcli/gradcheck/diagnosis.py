@@ -12,11 +12,22 @@ import numpy as np
 from mlpcli.arrays import Floats
 from mlpcli.gradcheck.complex_step import HOMEWORK, Case
 from mlpcli.gradcheck.derivation import FORMULAS, ForwardPass, Mistake, derive
-from mlpcli.gradcheck.error_pattern import WrongGradient, constant_factor, describe_errors
+from mlpcli.gradcheck.error_pattern import (
+    WrongGradient,
+    constant_factor,
+    describe_errors,
+    index_of_largest,
+)
 from mlpcli.gradcheck.mistakes import BY_ID, CATALOGUE
 
-# The gradients from which each equation's own is made, the nearest first.
-UPSTREAM = {"z": (), "W2": ("z",), "b2": ("z",), "a": ("z",), "W1": ("a", "z"), "b1": ("a", "z")}
+UPSTREAM: dict[str, tuple[str, ...]] = {  # what each gradient is made from, the nearest first
+    "z": (),
+    "W2": ("z",),
+    "b2": ("z",),
+    "a": ("z",),
+    "W1": ("a", "z"),
+    "b1": ("a", "z"),
+}
 FRESH_MASK = BY_ID["fresh-mask"]
 TRANSPOSED = BY_ID["transposed"]
 NOT_NEEDED = np.zeros(0)  # in place of an upstream gradient that an equation does not use
@@ -41,28 +52,37 @@ class Explanation:
 
 def diagnose(name: str, wrong: list[WrongGradient]) -> Diagnosis:
     """Explain an equation's wrong gradients by a mistake that fits all of these cases."""
-    found = [_explanations(name, one) for one in wrong]
-    explanations = [found[0][id] for id in found[0] if all(id in others for others in found)]
     beginning = f"∂{name} ({HOMEWORK[name]}) is wrong"
-    if explanations:
-        ids = tuple(explanation.mistake.id for explanation in explanations)
-        reasons = "; or as if ".join(explanation.mistake.sentence for explanation in explanations)
-        return Diagnosis(ids, f"{beginning}; it looks as if {reasons}.", _hint(explanations[0]))
-    return Diagnosis((), f"{beginning}: {_pattern(name, wrong)}.", f"right: {FORMULAS[name]}")
+    explanations = _common_explanations(name, wrong)
+    if not explanations:
+        pattern = _common_pattern(name, wrong)
+        return Diagnosis((), f"{beginning}: {pattern}.", f"right: {FORMULAS[name]}")
+    mistakes = [explanation.mistake for explanation in explanations]
+    ids = tuple(mistake.id for mistake in mistakes)
+    reasons = "; or as if ".join(mistake.sentence for mistake in mistakes)
+    right = FORMULAS[explanations[0].equation]
+    hint = f"right: {right}    looks like: {mistakes[0].formula}"
+    return Diagnosis(ids, f"{beginning}; it looks as if {reasons}.", hint)
 
 
-def _hint(explanation: Explanation) -> str:
-    right = FORMULAS[explanation.equation]
-    return f"right: {right}    looks like: {explanation.mistake.formula}"
-
-
-def _pattern(name: str, wrong: list[WrongGradient]) -> str:
+def _common_pattern(name: str, wrong: list[WrongGradient]) -> str:
     """What the errors have in common in the first case, and whether other cases differ."""
-    patterns = [describe_errors(name, one) for one in wrong]
     first = wrong[0]
-    if constant_factor(first) is not None and len(set(patterns)) > 1:
-        return f"{patterns[0]} in the case {first.case.name!r}, but not in all cases"
-    return patterns[0]
+    pattern = describe_errors(name, first)
+    if constant_factor(first) is None:
+        return pattern
+    if all(describe_errors(name, other) == pattern for other in wrong):
+        return pattern
+    return f"{pattern} in the case {first.case.name!r}, but not in all cases"
+
+
+def _common_explanations(name: str, wrong: list[WrongGradient]) -> list[Explanation]:
+    """The mistakes that fit all cases, in the order and the equation found in the first."""
+    common = _explanations(name, wrong[0])
+    for other in wrong[1:]:
+        fitting = _explanations(name, other)
+        common = {id: common[id] for id in common if id in fitting}
+    return list(common.values())
 
 
 def _explanations(name: str, wrong: WrongGradient) -> dict[str, Explanation]:
@@ -74,8 +94,8 @@ def _explanations(name: str, wrong: WrongGradient) -> dict[str, Explanation]:
         matches += _matches(name, wrong, {})
     for explanation in matches:
         found.setdefault(explanation.mistake.id, explanation)
-    by_specificity = sorted(found.items(), key=lambda item: len(item[1].mistake.steps))
-    return dict(by_specificity)
+    by_specificity = sorted(found.values(), key=lambda explanation: len(explanation.mistake.steps))
+    return {explanation.mistake.id: explanation for explanation in by_specificity}
 
 
 def _matches(name: str, wrong: WrongGradient, upstream: dict[str, Floats]) -> Iterator[Explanation]:
@@ -93,8 +113,10 @@ def upstream_of(name: str, given: dict[str, Floats], case: Case) -> dict[str, Fl
     """The given gradients from which the equation's own is made, without those of a wrong shape."""
     upstream = {}
     for above in UPSTREAM[name]:
-        if above in given and given[above].shape == getattr(case, above).shape:
-            upstream[above] = given[above]
+        gradient = given.get(above)
+        right_shape = getattr(case, above).shape
+        if gradient is not None and gradient.shape == right_shape:
+            upstream[above] = gradient
     return upstream
 
 
@@ -143,13 +165,18 @@ def _has_fresh_mask(f: ForwardPass, wrong: WrongGradient, upstream: dict[str, Fl
     """Whether ∂a is right but for a mask that drops other units than r does, at any scale."""
     if wrong.value.shape != wrong.expected.shape:
         return False
+    value = wrong.value
     dz = upstream.get("z", derive_from(f, "z", {}))
     unmasked = (dz @ f.case.W2.T) * f.slope
-    largest = np.unravel_index(np.abs(wrong.value).argmax(), wrong.value.shape)
-    factor = wrong.value[largest] / unmasked[largest]
+    largest = index_of_largest(value)
+    factor = value[largest] / unmasked[largest]
+    rescaled = factor * unmasked
     kept_by_r = f.case.r > 0
-    kept = np.abs(wrong.value) > np.abs(factor * unmasked) / 2
+    kept = np.abs(value) > np.abs(rescaled) / 2
     kept_anew = kept & ~kept_by_r
     dropped_anew = ~kept & kept_by_r & (unmasked != 0)
-    is_other_mask = kept.any() and dropped_anew.any() and (kept_anew.any() or kept_by_r.all())
-    return bool(is_other_mask) and wrong.is_explained_by(factor * unmasked * kept)
+    if not kept.any() or not dropped_anew.any():
+        return False
+    if not kept_anew.any() and not kept_by_r.all():
+        return False
+    return wrong.is_explained_by(rescaled * kept)

@@ -28,13 +28,23 @@ class WrongGradient:
 
     def is_explained_by(self, candidate: Floats) -> bool:
         """Whether the candidate equals the wrong gradient, to rounding, and not the right one."""
-        room = self.tolerance * (self.magnitude.max() + np.abs(candidate).max())
+        largest = self.magnitude.max() + np.abs(candidate).max()
+        room = self.tolerance * largest
         is_same = _are_close(candidate, self.value, room)
         return is_same and not _are_close(candidate, self.expected, room)
 
 
-def _are_close(one: Floats, other: Floats, room: float) -> bool:
-    return one.shape == other.shape and bool(np.abs(one - other).max() <= room)
+def _are_close(first: Floats, second: Floats, room: float) -> bool:
+    if first.shape != second.shape:
+        return False
+    difference = np.abs(first - second)
+    return bool(difference.max() <= room)
+
+
+def index_of_largest(values: Floats) -> tuple[int, ...]:
+    """The index of the entry with the largest absolute value."""
+    indices = np.unravel_index(np.abs(values).argmax(), values.shape)
+    return tuple(int(index) for index in indices)
 
 
 def describe_errors(name: str, wrong: WrongGradient) -> str:
@@ -62,9 +72,11 @@ def describe_errors(name: str, wrong: WrongGradient) -> str:
 
 def constant_factor(wrong: WrongGradient) -> float | None:
     """The number c if the gradient is c times the right one everywhere, else None."""
-    if wrong.value.shape != wrong.expected.shape or not np.isfinite(wrong.value).all():
+    if wrong.value.shape != wrong.expected.shape:
         return None
-    largest = np.unravel_index(np.abs(wrong.expected).argmax(), wrong.expected.shape)
+    if not np.isfinite(wrong.value).all():
+        return None
+    largest = index_of_largest(wrong.expected)
     factor = wrong.value[largest] / wrong.expected[largest]
     if wrong.is_explained_by(wrong.expected * factor):
         return float(factor)
@@ -82,7 +94,10 @@ def _moved_rows(wrong: WrongGradient) -> str:
     if wrong.value.ndim == 1:
         return ""
     room = wrong.tolerance * wrong.magnitude.max()
-    equal_rows = [np.all(np.abs(row - wrong.expected) <= room, axis=1) for row in wrong.value]
+    equal_rows = []
+    for row in wrong.value:
+        differences = np.abs(row - wrong.expected)
+        equal_rows.append(np.all(differences <= room, axis=1))
     is_equal = np.array(equal_rows)  # [i,j]: row i of the gradient equals row j of the right one
     moved = np.flatnonzero(~is_equal.diagonal())
     if not moved.size or not is_equal.any(axis=1).all():
@@ -135,7 +150,9 @@ def _rows_or_columns(errors: Entries) -> str:
 
 def _lines_in_words(kind: str, lines: NDArray[np.intp]) -> str:
     """The indices of rows or columns: "row 2", "columns 0, 1, 2, 3, 4, …"."""
-    plural = "s" if len(lines) > 1 else ""
     listed = ", ".join(str(line) for line in lines[:MAX_LINES])
-    more = ", …" if len(lines) > MAX_LINES else ""
-    return f"{kind}{plural} {listed}{more}"
+    if len(lines) > MAX_LINES:
+        listed += ", …"
+    if len(lines) > 1:
+        kind += "s"
+    return f"{kind} {listed}"

@@ -72,7 +72,7 @@ def _with_active_set(case: Case, active: NDArray[np.bool_], tolerance: float) ->
 
 def _copy_gradients(grad: Gradient) -> dict[str, Floats]:
     """The six gradients in the buffers, as copies in float64."""
-    buffers = {
+    buffers: dict[str, Floats] = {
         "z": grad.dz,
         "W2": grad.dW2,
         "b2": grad.db2,

@@ -9,7 +9,7 @@ from mlpcli.arrays import Floats
 from mlpcli.gradcheck.complex_step import EQUATIONS, HOMEWORK, Case, magnitudes
 from mlpcli.gradcheck.derivation import ForwardPass
 from mlpcli.gradcheck.diagnosis import Diagnosis, derive_from, diagnose, upstream_of
-from mlpcli.gradcheck.error_pattern import FLOAT32_TOLERANCE, WrongGradient
+from mlpcli.gradcheck.error_pattern import FLOAT32_TOLERANCE, WrongGradient, index_of_largest
 
 TOLERANCE = {"float64": 1e-14, "float32": FLOAT32_TOLERANCE}  # relative to an entry's magnitude
 MIN_MAGNITUDE = 1e-6  # of the largest in the gradient: for entries whose terms are all 0
@@ -114,8 +114,7 @@ def _worst(name: str, samples: list[Sample]) -> tuple[float, tuple[int, ...]]:
         errors = sample.errors(name)
         if errors.max() >= worst:
             worst = float(errors.max())
-            indices = np.unravel_index(errors.argmax(), errors.shape)
-            index = tuple(int(i) for i in indices)
+            index = index_of_largest(errors)
     return worst, index
 
 

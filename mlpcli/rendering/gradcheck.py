@@ -53,7 +53,8 @@ def _equation_table(checks: list[Check]) -> Table:
         errors = []
         for dtype in TOLERANCE:
             of_dtype = [check for check in checks if check.dtype == dtype]
-            errors.append(f"{_largest_error(_verdicts_on(name, of_dtype)):.0e}")
+            error = _largest_error(_verdicts_on(name, of_dtype))
+            errors.append(f"{error:.0e}")
         worst = _worst_in_words(verdicts)
         table.add_row(FORMULAS[name], HOMEWORK[name], f"{entries:,}", *errors, worst)
     return table
@@ -99,11 +100,20 @@ def verdict_in_words(verdict: EquationVerdict) -> Text:
 def _case_table(checks: list[Check]) -> Table:
     """A row for each case, with the errors in both precisions."""
     table = make_table("φ", "case", "dropped", "live", "dead", "kink", *TOLERANCE)
-    for double, single in zip(checks[::2], checks[1::2], strict=True):
-        c = double.coverage
-        numbers = [_number(n) for n in (c.dropped, c.live, c.dead, c.at_kink)]
-        errors = [_error_in_words(double), _error_in_words(single)]
-        table.add_row(double.activation, double.case, *numbers, *errors)
+    in_double = checks[::2]
+    in_single = checks[1::2]
+    for double, single in zip(in_double, in_single, strict=True):
+        coverage = double.coverage
+        table.add_row(
+            double.activation,
+            double.case,
+            _number(coverage.dropped),
+            _number(coverage.live),
+            _number(coverage.dead),
+            _number(coverage.at_kink),
+            _error_in_words(double),
+            _error_in_words(single),
+        )
     return table
 
 
@@ -156,8 +166,11 @@ def show_diagnosis(out: Console, diagnosis: Diagnosis | None) -> None:
 
 def show_self_test(out: Console, trials: list[Trial]) -> None:
     """Print how many mistakes of the catalogue were caught and named, by activation."""
-    for activation in dict.fromkeys(trial.activation for trial in trials):
-        _show_trials(out, activation, [t for t in trials if t.activation == activation])
+    by_activation: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_activation.setdefault(trial.activation, []).append(trial)
+    for activation, its_trials in by_activation.items():
+        _show_trials(out, activation, its_trials)
     out.print(f"{'':{INDENT}}{_counts_in_words(trials)}", style="bold")
 
 
