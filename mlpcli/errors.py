@@ -11,9 +11,20 @@ TERMINATED = 143  # as a shell reports SIGTERM
 
 
 class MlpcliError(Exception):
-    """A sentence for a person: what is wrong, where, and what to do about it."""
+    """A sentence for a person: what is wrong, where, and what to do about it.
+
+    More arguments are lines that follow it, as those of a traceback.
+    """
 
     exit_code = UNUSABLE
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def lines(self) -> list[str]:
+        """The sentence, and the lines that follow it."""
+        return [str(argument) for argument in self.args]
 
 
 class UnreadableFileError(MlpcliError):
@@ -29,8 +40,10 @@ class UnreadableFileError(MlpcliError):
         self.problem = problem
         self.advice = advice
 
-    def __str__(self) -> str:
-        return f"{self.path}: {self.problem}. {self.advice}".rstrip()
+    @property
+    def lines(self) -> list[str]:
+        """The sentence."""
+        return [f"{self.path}: {self.problem}. {self.advice}".rstrip()]
 
 
 class ConfigError(MlpcliError):

@@ -5,6 +5,7 @@ dead, every class, and biases that matter.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,12 +16,31 @@ from mlpcli.gradcheck.derivation import ForwardPass, backward
 from mlpcli.model.dropout import Masks
 from mlpcli.model.network import Network
 
-B = 7
-SHAPE = Shape(5, 9, 4)  # B, D, H and K are pairwise coprime, so that a transpose never fits
 MIN_FLIPS = 3  # kept entries of a whose sign b1 must change, or a missing b1 might go unnoticed
 LARGE = 1024.0  # exp(1024) overflows in float64 too
 KINK_MARGIN = 1e-3  # the smallest |a|, so that rounding never moves a unit across ReLU's kink
 SCALE = 0.5  # standard deviation of all parameters
+
+
+class CaseSize(NamedTuple):
+    """The sizes of a case: B rows, D inputs, H hidden units, K classes.
+
+    The last `absent` classes have no row. Sizes that are pairwise coprime let no transpose fit.
+    """
+
+    B: int
+    D: int
+    H: int
+    K: int
+    absent: int = 0
+
+    @property
+    def present(self) -> int:
+        """The number of classes that have rows."""
+        return min(self.B, self.K - self.absent)
+
+
+USUAL = CaseSize(7, 5, 9, 4)
 
 
 @dataclass(frozen=True)
@@ -36,14 +56,17 @@ class Coverage:
     classes: int  # that the labels have
     all_classes: int  # K
 
-    def missing(self, dropout: bool) -> str:
-        """The first thing that the case does not cover; "" if it covers everything."""
+    def missing(self, dropout: bool, absent: int = 0) -> str:
+        """The first thing that the case does not cover; "" if it covers everything.
+
+        `absent` classes need have no row.
+        """
         covered = {
             "a unit that is kept": self.dropped < self.units,
             "a unit that is dropped": self.dropped > 0 or not dropout,
             "a live unit": self.live > 0,
             "a dead unit": self.dead > 0,
-            "every class": self.classes == self.all_classes,
+            "every class": self.classes >= self.all_classes - absent,
             f"a bias that flips {MIN_FLIPS} kept units": self.flipped >= MIN_FLIPS,
         }
         for what, is_covered in covered.items():
@@ -82,8 +105,9 @@ def small_case(
     trained: bool = False,
     at_kink: bool = False,
     overflow: bool = False,
+    size: CaseSize = USUAL,
 ) -> Case:
-    """A case of seven rows that covers everything: drawn again until it does. A seed determines it.
+    """A case that covers everything: drawn again until it does. A seed determines it.
 
     `trained` takes some steps of gradient descent. `at_kink` makes a exactly 0 for one unit in
     every row; without it every |a| exceeds KINK_MARGIN. `overflow` makes the logits so large that
@@ -92,16 +116,17 @@ def small_case(
     attempt = 0
     while True:
         rng = np.random.default_rng([seed, attempt])
-        case = _draw(name, activation, rng, dropout, input_dropout, l2)
+        case = _draw(name, activation, rng, dropout, input_dropout, l2, size)
         if at_kink:
             case.W1[:, 0] = 0
             case.b1[0] = 0
         if overflow:
-            case.b2[...] += LARGE * np.arange(SHAPE.K)
+            case.b2[...] += LARGE * np.arange(size.K)
         if trained:
             case = train(case)
         is_clear = at_kink or np.abs(case.a).min() > KINK_MARGIN
-        if is_clear and not coverage(case).missing(dropout > 0):
+        absent = size.K - size.present
+        if is_clear and not coverage(case).missing(dropout > 0, absent):
             return case
         attempt += 1
 
@@ -113,8 +138,9 @@ def _draw(
     dropout: float,
     input_dropout: float,
     l2: float,
+    size: CaseSize,
 ) -> Case:
-    D, H, K = SHAPE
+    B, D, H, K, absent = size
     x = _exact(rng.normal(size=(B, D)))
     if input_dropout:
         mask = Masks((B, D), input_dropout, np.float64).draw(rng, B)
@@ -126,7 +152,7 @@ def _draw(
     b1 = _exact(rng.normal(scale=SCALE, size=H))
     W2 = _exact(rng.normal(scale=SCALE, size=(H, K)))
     b2 = _exact(rng.normal(scale=SCALE, size=K))
-    labels = rng.permutation(np.arange(B) % K)
+    labels = rng.permutation(np.arange(B) % (K - absent))
     return Case(name, activation, x, labels, r, W1, b1, W2, b2, l2)
 
 

@@ -13,7 +13,7 @@ import runpy
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from mlpcli.gradcheck.complex_step import EQUATIONS, PHI
 from mlpcli.storage.reading import read_npz
 from mlpcli.storage.writing import write_npz
 
+LARGE_LOGITS = "large logits"  # the case in which a plain exp overflows
 N_CALLS = 2  # for each case, since equal arguments must give equal gradients
 ARGUMENTS = ("x", "y", "r", "W1", "b1", "W2", "b2")
 DTYPES = ("float32", "float64")  # that a gradient may have
@@ -43,8 +44,9 @@ def main(path: str, cases: str, result: str, timeout: str) -> None:
         gradients = _gradients(Path(path), Path(cases))
     except BaseException as error:  # SystemExit and KeyboardInterrupt of the file too
         status = _describe(Path(path), error)
-    status_bytes = np.frombuffer(json.dumps(status).encode(), np.uint8)
-    write_npz(Path(result), gradients | {"status": status_bytes})
+    encoded = json.dumps(status).encode()
+    gradients["status"] = np.frombuffer(encoded, np.uint8)
+    write_npz(Path(result), gradients)
 
 
 def _gradients(path: Path, cases: Path) -> dict[str, Raw]:
@@ -53,11 +55,20 @@ def _gradients(path: Path, cases: Path) -> dict[str, Raw]:
     header = json.loads(arrays.pop("header").tobytes())
     backward = _load(path)
     gradients = {}
-    for case in range(header["cases"]):
+    returned: dict[str, Raw] = {}
+    for case, case_name in enumerate(header["cases"]):
         arguments = {name: arrays[f"{case}/{name}"] for name in ARGUMENTS}
         for call in range(N_CALLS):
-            returned = _call(backward, arguments, header["activation"])
-            for name, gradient in _checked(returned, arguments).items():
+            try:
+                returned = _checked(_call(backward, arguments, header["activation"]), arguments)
+                if case_name != LARGE_LOGITS:
+                    _check_finite(returned)
+            except ArithmeticError:  # such as OverflowError, which Python's own math raises
+                if case_name != LARGE_LOGITS:
+                    raise
+                shapes = gradient_shapes(arguments)
+                returned = {name: np.full(shapes[name], np.nan) for name in returned}
+            for name, gradient in returned.items():
                 gradients[f"{case}/{call}/{name}"] = gradient
     return gradients
 
@@ -73,8 +84,10 @@ def _load(path: Path) -> Callable[..., Any]:
 
 def _call(backward: Callable[..., Any], arguments: dict[str, Raw], activation: str) -> object:
     """Call backward with copies of the arguments, by name if it has all names, else in order."""
-    parameters = inspect.signature(backward).parameters.values()
-    names = {p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY}
+    names = set()
+    for parameter in inspect.signature(backward).parameters.values():
+        if parameter.kind is not parameter.POSITIONAL_ONLY:
+            names.add(parameter.name)
     copies = {name: value.copy() for name, value in arguments.items()}
     phi = {}
     if "phi" in names:
@@ -96,11 +109,17 @@ def _checked(returned: object, arguments: dict[str, Raw]) -> dict[str, Raw]:
             f"backward returned a {kind}, and must return a dict such as {{'W1': …, 'b1': …}}."
         )
     _check_keys(returned)
+    shapes = gradient_shapes(arguments)
+    known = [name for name in EQUATIONS if name in returned]
+    return {name: _checked_array(name, returned[name], shapes[name]) for name in known}
+
+
+def gradient_shapes(arguments: Mapping[str, Raw]) -> dict[str, tuple[int, ...]]:
+    """The shape of each gradient, which is that of what it is the derivative by."""
     shapes = {name: arguments[name].shape for name in ("W1", "b1", "W2", "b2")}
     shapes["a"] = arguments["r"].shape
     shapes["z"] = (len(arguments["x"]), len(arguments["b2"]))
-    known = [name for name in EQUATIONS if name in returned]
-    return {name: _checked_array(name, returned[name], shapes[name]) for name in known}
+    return shapes
 
 
 def _check_keys(returned: dict[Any, Any]) -> None:
@@ -116,7 +135,7 @@ def _check_keys(returned: dict[Any, Any]) -> None:
 
 
 def _checked_array(name: str, value: object, shape: tuple[int, ...]) -> Raw:
-    """A copy of the gradient as an array; raises CheckError for a wrong type, shape or number."""
+    """A copy of the gradient as an array; raises CheckError for a wrong type or shape."""
     if value is None:
         raise CheckError(
             f"backward returned None for {name!r}. Leave out what you have not derived."
@@ -133,12 +152,17 @@ def _checked_array(name: str, value: object, shape: tuple[int, ...]) -> Raw:
         raise CheckError(
             f"∂{name} has the shape {array.shape}, and must have {shape}, that of {name} itself."
         )
-    n_bad = int(np.count_nonzero(~np.isfinite(array)))
-    if n_bad:
-        raise CheckError(
-            f"∂{name} is not finite (NaN or infinite) in {n_bad:,} of {array.size:,} entries."
-        )
     return array
+
+
+def _check_finite(gradients: dict[str, Raw]) -> None:
+    for name, gradient in gradients.items():
+        n_bad = int(np.count_nonzero(~np.isfinite(gradient)))
+        if n_bad:
+            raise CheckError(
+                f"∂{name} is not finite (NaN or infinite) in {n_bad:,} of "
+                f"{gradient.size:,} entries."
+            )
 
 
 def _describe(path: Path, error: BaseException) -> str:

@@ -17,7 +17,8 @@ def backward(x, y, r, W1, b1, W2, b2):
     a = x @ W1 + b1
     h = np.maximum(a, 0) * r
     z = h @ W2 + b2
-    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
     dz = (p - np.eye(len(b2))[y]) / B
     da = dz @ W2.T * r * (a > 0)
     return {"z": dz, "W2": h.T @ dz, "b2": dz.sum(axis=0),
@@ -37,7 +38,7 @@ def backward(x, y, r, W1, b1, W2, b2):
         a = [b1[j] + sum(x[n, d] * W1[d, j] for d in range(inputs)) for j in range(hidden)]
         h = [max(a[j], 0) * r[n, j] for j in range(hidden)]
         z = [b2[k] + sum(h[j] * W2[j, k] for j in range(hidden)) for k in range(classes)]
-        p = [math.exp(z[k]) / sum(math.exp(v) for v in z) for k in range(classes)]
+        p = [math.exp(v - max(z)) / sum(math.exp(u - max(z)) for u in z) for v in z]
         dz = [(p[k] - (k == y[n])) / rows for k in range(classes)]
         for j in range(hidden):
             da = r[n, j] * sum(W2[j, k] * dz[k] for k in range(classes)) if a[j] > 0 else 0.0
@@ -74,6 +75,7 @@ def backward(x, y, r, W1, b1, W2, b2):
     a *= r
     z = a @ W2
     z += b2
+    z -= z.max(axis=1, keepdims=True)
     np.exp(z, out=z)
     z /= z.sum(axis=1, keepdims=True)
     for n, k in enumerate(y):
@@ -111,8 +113,9 @@ BUFFERS = (
     replaced(PLAIN, ("return {", "new = {"))
     + """
     for name in new:
-        kept.setdefault(name, np.empty_like(new[name]))[...] = new[name]
-    return kept
+        key = name, new[name].shape
+        kept.setdefault(key, np.empty_like(new[name]))[...] = new[name]
+    return {name: kept[name, new[name].shape] for name in new}
 
 kept = {}
 """

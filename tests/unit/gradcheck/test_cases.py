@@ -10,8 +10,7 @@ import pytest
 from mlpcli.gradcheck.cases import (
     KINK_MARGIN,
     MIN_FLIPS,
-    SHAPE,
-    B,
+    USUAL,
     Coverage,
     coverage,
     network_of,
@@ -34,7 +33,7 @@ def are_equal(first: Case, second: Case) -> bool:
 
 
 def test_no_two_lengths_have_a_common_divisor() -> None:
-    assert [pair for pair in combinations((B, *SHAPE), 2) if gcd(*pair) > 1] == []
+    assert [pair for pair in combinations(USUAL[:4], 2) if gcd(*pair) > 1] == []
 
 
 @activations
@@ -59,8 +58,8 @@ def test_every_case_covers_everything_and_keeps_clear_of_kinks(
 
 def test_a_case_at_the_kink_has_a_unit_at_exactly_0_in_every_row() -> None:
     case = small_case("any", "relu", 0, dropout=0.5, at_kink=True)
-    np.testing.assert_array_equal(case.a[:, 0], np.zeros(B))
-    assert coverage(case).at_kink == B
+    np.testing.assert_array_equal(case.a[:, 0], np.zeros(USUAL.B))
+    assert coverage(case).at_kink == USUAL.B
     assert coverage(replace(case, activation="tanh")).at_kink == 0
 
 
@@ -99,7 +98,7 @@ def test_logits_can_be_out_of_the_range_of_exp() -> None:
 def test_a_network_has_the_parameters_of_its_case(dtype: type) -> None:
     case = small_case("any", "tanh", 6)
     network = network_of(case, dtype)
-    assert (network.shape, network.activation) == (SHAPE, "tanh")
+    assert (network.shape, network.activation) == (USUAL[1:4], "tanh")
     assert network.theta.dtype == dtype
     for name in PARAMETERS:
         np.testing.assert_array_equal(getattr(network, name), getattr(case, name))
