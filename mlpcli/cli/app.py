@@ -3,51 +3,23 @@
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
-from typer.exceptions import TyperException
 
 from mlpcli import __version__
 from mlpcli.cli import streams
-from mlpcli.cli.boundary import print_json, stdout_failed
+from mlpcli.cli.boundary import stdout_failed
 from mlpcli.cli.evaluate import evaluate
 from mlpcli.cli.gradcheck import gradcheck
 from mlpcli.cli.train import train
+from mlpcli.cli.usage import HELP, Command, Commands, examples
 from mlpcli.errors import TERMINATED, UNUSABLE, StdoutError, StoppedAtOnce
-from mlpcli.messages import SCHEMA
+from mlpcli.messages import printable_lines
 
-
-class Commands(TyperGroup):
-    """All commands; if --json is among the words, a usage error is a document on stdout too."""
-
-    as_json = False
-
-    def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> Any:
-        """Parse the words before the command's name."""
-        self.as_json = "--json" in args
-        with self._usage_errors():
-            return super().make_context(info_name, args, *more, **extra)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Parse the words after the command's name, and run the command."""
-        with self._usage_errors():
-            return super().invoke(ctx)
-
-    @contextmanager
-    def _usage_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except TyperException as error:
-            if self.as_json:
-                with suppress(StdoutError):
-                    print_json({"schema": SCHEMA, "error": error.format_message()})
-            raise
-
+# Typer imports pydantic, which is slow, to find that a default of None is not True.
+SWITCHES_OFF = {"help": False, "install_completion": False, "show_completion": False}
 
 app = typer.Typer(
     name="mlpcli",
@@ -55,10 +27,12 @@ app = typer.Typer(
     help="Train the network with one hidden layer and dropout, by gradients derived by hand.",
     no_args_is_help=True,
     rich_markup_mode="rich",
-    add_completion=False,
     pretty_exceptions_enable=False,
-    # Typer imports pydantic, which is slow, to find that a default of None is not True.
-    context_settings={"default_map": {"help": False}},
+    context_settings={"help_option_names": HELP, "default_map": SWITCHES_OFF},
+    epilog=examples(
+        "mlpcli train",
+        "mlpcli train --data iris.csv --target species",
+    ),
 )
 
 
@@ -80,9 +54,30 @@ def _mlpcli(
     pass
 
 
-app.command()(train)
-app.command("eval")(evaluate)
-app.command()(gradcheck)
+app.command(
+    cls=Command,
+    epilog=examples(
+        "mlpcli train --data iris.csv --target species --hidden 32",
+        "mlpcli train --optimizer adam --lr 0.002 --out runs/adam",
+        "mlpcli train --resume runs/adam",
+    ),
+)(train)
+app.command(
+    "eval",
+    cls=Command,
+    epilog=examples(
+        "mlpcli eval runs/first",
+        "mlpcli eval runs/first --split validation --min-accuracy 0.95",
+        "mlpcli eval runs/first/model.npz --data new.csv --json",
+    ),
+)(evaluate)
+app.command(
+    cls=Command,
+    epilog=examples(
+        "mlpcli gradcheck",
+        "mlpcli gradcheck --impl homework.py --activation tanh",
+    ),
+)(gradcheck)
 
 
 def main() -> None:
@@ -98,7 +93,7 @@ def main() -> None:
     except StoppedAtOnce as stop:
         sys.exit(stop.exit_code)
     except Exception:
-        traceback.print_exc()
+        typer.echo(printable_lines(traceback.format_exc()), err=True)
         sys.exit(UNUSABLE)  # and not 1, which is a verdict
 
 

@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from mlpcli.errors import INTERRUPTED, UNUSABLE, MlpcliError, StdoutError, StoppedAtOnce
-from mlpcli.messages import SCHEMA, system_reason
+from mlpcli.messages import SCHEMA, printable, system_reason
 
 NO_MEMORY = (
     "there is not enough memory. Lower network.hidden or training.batch_size, or use fewer rows."
@@ -40,9 +40,9 @@ def boundary(as_json: bool, **more: object) -> Iterator[None]:
     except StdoutError as error:
         raise typer.Exit(stdout_failed(error)) from error
     except (MlpcliError, MemoryError, OSError, KeyboardInterrupt, StoppedAtOnce) as error:
-        sentence = _sentence(error)
-        _report(sentence, as_json, more)
-        typer.echo(f"mlpcli: {sentence}", err=True)
+        lines = _lines(error)
+        _report("\n".join(lines), as_json, more)
+        _say(*lines)
         raise typer.Exit(_exit_code(error)) from error
     except Exception as error:  # a bug, which keeps its traceback
         _report(f"unexpected error: {error!r}", as_json, more)
@@ -57,17 +57,19 @@ def _exit_code(error: BaseException) -> int:
     return UNUSABLE
 
 
-def _sentence(error: BaseException) -> str:
-    """What to tell of an error."""
+def _lines(error: BaseException) -> list[str]:
+    """What to tell of an error: a sentence, and lines that follow it."""
+    if isinstance(error, MlpcliError):
+        return error.lines
     if isinstance(error, MemoryError):
-        return NO_MEMORY
+        return [NO_MEMORY]
     if isinstance(error, KeyboardInterrupt):
-        return "stopped."
+        return ["stopped."]
     if isinstance(error, StoppedAtOnce):
-        return error.sentence
+        return [error.sentence]
     if isinstance(error, OSError):
-        return _system_failure(error)
-    return str(error)
+        return [_system_failure(error)]
+    return [str(error)]
 
 
 def _system_failure(error: OSError) -> str:
@@ -93,10 +95,16 @@ def _report(sentence: str, as_json: bool, more: dict[str, object]) -> None:
             print_json({"schema": SCHEMA} | more | {"error": sentence})
 
 
+def _say(*lines: str) -> None:
+    """Print a sentence, and lines that follow it, on stderr; no name in them acts on a terminal."""
+    text = "\n".join(map(printable, lines))
+    typer.echo(f"mlpcli: {text}", err=True)
+
+
 def stdout_failed(error: StdoutError) -> int:
     """The exit code if stdout takes no more; a reader that has gone is not reported."""
     if error.exit_code == UNUSABLE:
-        typer.echo(f"mlpcli: the output cannot be written: {error.reason}.", err=True)
+        _say(f"the output cannot be written: {error.reason}.")
     return error.exit_code
 
 

@@ -6,30 +6,48 @@ from typing import Annotated, Literal
 import typer
 
 from mlpcli.cli.boundary import boundary, print_json
+from mlpcli.cli.completion import sources
+from mlpcli.cli.usage import HELP_PANEL
 from mlpcli.errors import ConfigError
 
 UNDER_MINIMUM = 1  # exit code
+SCORING = "What is scored"
 
 
 def evaluate(
     model: Annotated[
         Path,
-        typer.Argument(help="A run folder, or a model.npz.", metavar="RUN_FOLDER_OR_MODEL"),
+        typer.Argument(metavar="RUN_OR_MODEL", help="A run folder, or a model.npz."),
     ],
     data: Annotated[
         str | None,
-        typer.Option(help="Rows to score; those that training held out if not given."),
+        typer.Option(
+            metavar="SOURCE",
+            help="Rows to score, as in train. Default: the run's own.",
+            autocompletion=sources,
+            rich_help_panel=SCORING,
+        ),
     ] = None,
     split: Annotated[
         Literal["train", "validation", "test"] | None,
-        typer.Option(help="Which of the run's own rows; test if not given."),
+        typer.Option(
+            case_sensitive=False,
+            help="Which of the run's own rows. Default: test.",
+            rich_help_panel=SCORING,
+        ),
     ] = None,
     min_accuracy: Annotated[
         float | None,
-        typer.Option(help="Exit with code 1 if the accuracy, from 0 to 1, is lower."),
+        typer.Option(
+            help="Exit with code 1 if the accuracy, from 0 to 1, is lower. Default: none.",
+            rich_help_panel=SCORING,
+        ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the scores as one JSON document.")
+        bool,
+        typer.Option(
+            "--json", help="Print the scores as one JSON document.", rich_help_panel=HELP_PANEL
+        ),
     ] = False,
 ) -> None:
     """Score a trained model: accuracy, loss, every class, the confusion matrix, the mistakes."""

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlpcli.cli.boundary import boundary, print_json
+from mlpcli.cli.completion import (
+    activations,
+    keys,
+    optimizers,
+    sources,
+)
 from mlpcli.cli.streams import stop_waiting
+from mlpcli.cli.usage import HELP_PANEL
 from mlpcli.errors import ConfigError, StdoutError, StoppedAtOnce
 
 if TYPE_CHECKING:
@@ -16,56 +23,142 @@ if TYPE_CHECKING:
     from mlpcli.commands.plan import Plan
 
 
+DATA = "Data"
+NETWORK = "Network"
+TRAINING = "Training"
+RUN = "Run"
+SETTINGS = "Other settings"
+
+
 def train(
     config: Annotated[
-        Path | None, typer.Argument(help="Settings in TOML; defaults where left out.")
+        Path | None,
+        typer.Argument(
+            metavar="CONFIG.toml",
+            help="Settings in TOML; flags win over them. Default: none.",
+        ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="digits, mnist, openml:NAME, a folder of IDX files, an .npz or a .csv."),
+        typer.Option(
+            metavar="SOURCE",
+            help="digits, mnist, openml:NAME, a folder of IDX files, an .npz or a .csv. "
+            "Default: digits.",
+            autocompletion=sources,
+            rich_help_panel=DATA,
+        ),
     ] = None,
-    hidden: Annotated[int | None, typer.Option(help="Hidden units.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The label's column in a .csv. Default: the last one.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(help="Hidden units. Default: 256.", rich_help_panel=NETWORK)
+    ] = None,
+    activation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="relu, tanh, logistic or identity. Default: relu.",
+            autocompletion=activations,
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     dropout: Annotated[
-        float | None, typer.Option(help="Probability of dropping a hidden unit.")
+        float | None,
+        typer.Option(help="Chance to drop a hidden unit. Default: 0.5.", rich_help_panel=NETWORK),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows in a minibatch.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="sgd, momentum or adam.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of every random stream.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Passes over the rows. Default: 200.", rich_help_panel=TRAINING),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Rows in a minibatch. Default: 32.", rich_help_panel=TRAINING),
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="sgd, momentum or adam. Default: momentum.",
+            autocompletion=optimizers,
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            help="Learning rate. Default: sgd 0.1, momentum 0.05, adam 0.001.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Processor cores to use; all if not given.")
+        int | None,
+        typer.Option(help="Processor cores to use. Default: all.", rich_help_panel=TRAINING),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of every random stream. Default: 0.", rich_help_panel=TRAINING),
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any other setting, as optimizer.schedule=linear; may be repeated.",
+            autocompletion=keys,
+            rich_help_panel=SETTINGS,
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the run; runs/<data>-<time> if not given.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the run is written. Default: runs/<data>-<time>.",
+            rich_help_panel=RUN,
+        ),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Go on with a run that was stopped, or that is to have more --epochs.",
+            rich_help_panel=RUN,
+        ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a former run in that folder.")
+        bool,
+        typer.Option("--overwrite", help="Replace the run that is there.", rich_help_panel=RUN),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show the plan, and stop.", rich_help_panel=RUN),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON document.")
+        bool,
+        typer.Option(
+            "--json", help="Print the result as one JSON document.", rich_help_panel=HELP_PANEL
+        ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Load the data, show the plan, and stop.")
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Show no progress.", rich_help_panel=HELP_PANEL)
     ] = False,
 ) -> None:
-    """Train a network and score it on rows it has not seen."""
+    """Train a network, and score it on rows that it has not seen."""
     flags = {
         "data.source": data,
+        "data.target": target,
         "network.hidden": hidden,
+        "network.activation": activation,
         "network.dropout": dropout,
         "training.epochs": epochs,
         "training.batch_size": batch_size,
-        "optimizer.lr": lr,
         "optimizer.name": optimizer,
+        "optimizer.lr": lr,
         "training.threads": threads,
         "seed": seed,
     }
@@ -100,7 +193,7 @@ def _train(
         say(messages, text)
 
     if resume:
-        planned: "AbstractContextManager[Plan]" = resuming(resume, flags, overrides, notify)
+        planned: AbstractContextManager[Plan] = resuming(resume, flags, overrides, notify)
     else:
         loaded = settings.load(config, flags, overrides)
         planned = nullcontext(prepare(loaded, out, overwrite, notify))
@@ -126,13 +219,8 @@ def _execute(plan: "Plan", messages: "Console", as_json: bool) -> None:
     """Train, show the result, and exit with the code of a signal that stopped training."""
     from mlpcli.commands.train import execute
     from mlpcli.rendering.console import console, say
-    from mlpcli.rendering.train import (
-        Screen,
-        next_command,
-        show_plan,
-        show_result,
-        stopped_at_once,
-    )
+    from mlpcli.rendering.progress import Screen
+    from mlpcli.rendering.train import next_command, show_plan, show_result, stopped_at_once
     from mlpcli.training.observers import EXIT_CODES, Signals
 
     def notify(text: str) -> None:
@@ -141,7 +229,7 @@ def _execute(plan: "Plan", messages: "Console", as_json: bool) -> None:
     show_plan(messages, plan)
     signals = Signals(notify, stop_waiting)
     try:
-        with Screen(messages, plan.best_loss) as screen, signals:
+        with Screen(messages, plan.saved) as screen, signals:
             result = execute(plan, [screen, signals])
     except StoppedAtOnce as stop:
         raise StoppedAtOnce(stop.exit_code, stopped_at_once(plan.folder)) from stop

@@ -1,6 +1,5 @@
 """What is decided before a run: settings, data, sizes, and where the run begins."""
 
-import math
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,11 +96,11 @@ class Plan:
         return process_count(self.shape, self.B, self.n_cores)
 
     @property
-    def best_loss(self) -> float:
-        """The lowest validation loss so far; infinite for a run that begins."""
+    def saved(self) -> Checkpoint | None:
+        """The checkpoint from which the run goes on, if it does."""
         if isinstance(self.beginning, Resume):
-            return self.beginning.checkpoint.best.loss
-        return math.inf
+            return self.beginning.checkpoint
+        return None
 
     def document(self) -> dict[str, Any]:
         """What `--dry-run --json` prints."""

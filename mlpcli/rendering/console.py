@@ -1,11 +1,46 @@
 """The two consoles, results on stdout and messages on stderr, and the ways numbers are written."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
+
+from mlpcli.messages import printable, printable_lines
 
 PLAIN_WIDTH = 120  # columns where there is no terminal to ask
+GAP = 2  # columns between those of a table
+DOT = " · "  # between things that are said of one thing
+FRAME = 4  # columns of a frame, at the left and right of its content
+NO_BETTER = "always guessing the largest class would be right as often, or oftener"
+
+
+class SafeConsole(Console):
+    """A console on which no text has an effect: names of files and classes may hold anything.
+
+    A string is always one line, since a line break in it is escaped; `print()` is a blank line.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make a Text of a string, with its control characters escaped."""
+        return super().render_str(printable(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Render anything; control characters in a Text are escaped too."""
+        for segment in super().render(renderable, options):
+            yield _safe(segment)
+
+
+def _safe(segment: Segment) -> Segment:
+    if segment.control or segment.text.isprintable():
+        return segment
+    return Segment(printable_lines(segment.text), segment.style)
 
 
 def console(stderr: bool = False, quiet: bool = False) -> Console:
@@ -13,14 +48,14 @@ def console(stderr: bool = False, quiet: bool = False) -> Console:
 
     Brackets and colons are only that, whatever file and class names hold.
     """
-    made = Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
+    made = SafeConsole(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = PLAIN_WIDTH
     return made
 
 
 def say(out: Console, text: str) -> None:
-    """Print a sentence as it is: long lines are the terminal's to wrap."""
+    """Print a sentence on one line: long lines are the terminal's to wrap."""
     out.print(text, soft_wrap=True)
 
 
@@ -31,14 +66,38 @@ def framed(out: Console, content: RenderableType, title: str) -> RenderableType:
     return Panel(content, title=title, title_align="left", box=box.ROUNDED, expand=False)
 
 
-def grid(rows: list[tuple[str, str]]) -> Table:
-    """Pairs of a name and what is said of it, in two columns."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
+def grid(out: Console, rows: list[tuple[str, str]]) -> Table:
+    """Pairs of a name and what is said of it, in two columns; long texts break at their dots."""
+    table = Table.grid(padding=(0, GAP))
+    table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
+    room = inner_width(out) - max(len(name) for name, _ in rows) - GAP
     for name, text in rows:
-        table.add_row(name, text)
+        first, *more = _broken(text, room)
+        table.add_row(name, first)
+        for line in more:
+            table.add_row("", line)
     return table
+
+
+def _broken(text: str, room: int) -> list[str]:
+    """The text in lines of at most `room` columns, as far as its dots allow it."""
+    first, *parts = text.split(DOT)
+    lines = [first]
+    for part in parts:
+        longer = f"{lines[-1]}{DOT}{part}"
+        if len(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
+
+
+def inner_width(out: Console) -> int:
+    """The columns that there are within a frame."""
+    if out.is_terminal:
+        return out.width - FRAME
+    return out.width
 
 
 def percent(share: float) -> str:
@@ -51,6 +110,24 @@ def interval(bounds: tuple[float, float]) -> str:
     return f"95 % interval {100 * bounds[0]:.2f} to {100 * bounds[1]:.2f} %"
 
 
+def duration(seconds: float) -> str:
+    """A time for a person: '12.3 s', '4:05', '1:02:03'."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}"
+
+
 def count(number: int, thing: str, things: str = "") -> str:
     """A number of things: '1 row', '1,797 rows'."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def shortened(out: Console, name: str, width: int) -> Text:
+    """A name in at most `width` columns, its end left out if it is longer."""
+    text = out.render_str(name)
+    text.truncate(width, overflow="ellipsis")
+    return text

@@ -5,52 +5,61 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from rich.columns import Columns
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from mlpcli.arrays import Raw
 from mlpcli.commands.evaluate import Evaluation
 from mlpcli.model.metrics import by_class
-from mlpcli.rendering.console import count, framed, grid, interval, percent
+from mlpcli.rendering.console import NO_BETTER, count, framed, grid, interval, percent, shortened
 
 NAME_WIDTH = 16  # columns shown of a class's name; --json has it whole
+SCORES_WIDTH = 36  # columns of a class's scores, beside its name
 COUNT_WIDTH = 4  # columns of a count in the confusion matrix, at least
 WORST = 6  # mistakes drawn
 
 
 def show_evaluation(out: Console, evaluation: Evaluation) -> None:
     """Print everything about a model's scores that fits the screen."""
-    classes = evaluation.model.classes
     confusion = evaluation.scores.confusion
+    width = min(NAME_WIDTH, out.width - SCORES_WIDTH)
+    names = [shortened(out, name, width) for name in evaluation.model.classes]
     out.print("by class", style="italic")
-    out.print(_by_class(classes, confusion))
-    _show_confusion(out, classes, confusion)
+    out.print(_by_class(names, confusion))
+    _show_confusion(out, names, confusion)
     if out.is_terminal and out.color_system and not out.no_color:
         _show_worst(out, evaluation)
     out.print()
-    out.print(framed(out, grid(_summary(evaluation)), "mlpcli eval"))
+    out.print(framed(out, grid(out, _summary(evaluation)), "mlpcli eval"))
 
 
 def _summary(evaluation: Evaluation) -> list[tuple[str, str]]:
     scores = evaluation.scores
     of_rows = f"of {count(scores.n_rows, 'row')} ({interval(scores.interval)})"
-    return [
+    balanced = percent(scores.balanced_accuracy)
+    largest = percent(scores.largest_class)
+    rows = [
         ("model", str(evaluation.path)),
         ("data", f"{evaluation.source}, {evaluation.split} rows"),
         ("accuracy", f"{percent(scores.accuracy)} {of_rows}"),
+        ("balanced", f"{balanced}, the mean recall of the classes"),
+        ("largest class", f"{largest} of the rows, so always guessing it is right as often"),
         ("loss", f"{scores.loss:.4f}"),
     ]
+    if scores.accuracy <= scores.largest_class:
+        rows.append(("note", NO_BETTER))
+    return rows
 
 
-def _by_class(classes: tuple[str, ...], confusion: NDArray[np.int64]) -> Table:
+def _by_class(names: list[Text], confusion: NDArray[np.int64]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("class")
-    for name in ("rows", "precision", "recall", "F1"):
-        table.add_column(name, justify="right")
-    for name, scores in zip(classes, by_class(confusion), strict=True):
+    table.add_column("class", no_wrap=True)
+    for heading in ("rows", "precision", "recall", "F1"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, scores in zip(names, by_class(confusion), strict=True):
         shares = [_share(share) for share in (scores.precision, scores.recall, scores.f1)]
-        table.add_row(_shortened(name, NAME_WIDTH), f"{scores.n_rows:,}", *shares)
+        table.add_row(name, f"{scores.n_rows:,}", *shares)
     return table
 
 
@@ -61,26 +70,19 @@ def _share(share: float | None) -> str:
     return f"{share:.4f}"
 
 
-def _shortened(name: str, width: int) -> Text:
-    """A name in at most `width` columns, its end left out if it is longer."""
-    text = Text(name)
-    text.truncate(width, overflow="ellipsis")
-    return text
-
-
-def _show_confusion(out: Console, classes: tuple[str, ...], confusion: NDArray[np.int64]) -> None:
+def _show_confusion(out: Console, names: list[Text], confusion: NDArray[np.int64]) -> None:
     """Print the confusion matrix if it fits, with class names as short as the screen needs."""
-    names = [_shortened(name, NAME_WIDTH) for name in classes]
     longest = max(name.cell_len for name in names)
     needed = max(COUNT_WIDTH, len(f"{confusion.max():,}") + 1)
     available = (out.width - longest - 2) // len(names)
+    out.print()
     if available < needed:
         out.print(
-            f"\nThe confusion matrix of {len(names):,} classes is too wide for here; --json has it."
+            f"The confusion matrix of {len(names):,} classes is too wide for here; --json has it."
         )
         return
     width = min(max(needed, longest + 1), available)
-    out.print("\nconfusion: a row for each label, a column for each guess", style="italic")
+    out.print("confusion: a row for each label, a column for each guess", style="italic")
     out.print(_matrix(names, confusion, width))
 
 
@@ -89,7 +91,8 @@ def _matrix(names: list[Text], confusion: NDArray[np.int64], width: int) -> Tabl
     table = Table(box=None, padding=(0, 0))
     table.add_column("")
     for name in names:
-        heading = _shortened(name.plain, width - 1)
+        heading = name.copy()
+        heading.truncate(width - 1, overflow="ellipsis")
         table.add_column(heading, justify="right", width=width, no_wrap=True)
     off_diagonal = confusion - np.diag(confusion.diagonal())
     most_wrong = int(off_diagonal.max())
@@ -122,25 +125,24 @@ def _show_worst(out: Console, evaluation: Evaluation) -> None:
     fit = out.width // (image[1] + 2)
     worst = evaluation.scores.worst(min(fit, WORST))
     if len(worst):
-        drawings = list(_drawings(evaluation, worst, image))
-        out.print("\nworst mistakes: label → guess, and its confidence", style="italic")
+        out.print()
+        out.print("worst mistakes: label → guess, and its confidence", style="italic")
+        drawings = [_drawing(out, evaluation, int(index), image) for index in worst]
         out.print(Columns(drawings, padding=(0, 2)))
 
 
-def _drawings(
-    evaluation: Evaluation, indices: NDArray[np.intp], image: tuple[int, int]
-) -> Iterator[Text]:
+def _drawing(out: Console, evaluation: Evaluation, k: int, image: tuple[int, int]) -> Group:
+    """The picture of row k, with its label, the guess and its confidence under it."""
     rows, scores, classes = evaluation.rows, evaluation.scores, evaluation.model.classes
-    for index in indices:
-        label = classes[scores.labels[index]]
-        guess = classes[scores.predicted[index]]
-        confidence = percent(float(scores.confidence[index]))
-        picture = half_blocks(rows.x[rows.index[index]].reshape(image))
-        yield picture.append(f"\n{label} → {guess}\n{confidence}")
+    label = shortened(out, classes[scores.labels[k]], NAME_WIDTH)
+    guess = shortened(out, classes[scores.predicted[k]], NAME_WIDTH)
+    confidence = percent(float(scores.confidence[k]))
+    picture = half_blocks(rows.x[rows.index[k]].reshape(image))
+    return Group(picture, label + " → " + guess, confidence)
 
 
 def half_blocks(image: Raw) -> Text:
-    """A grey image (height, width) as text; each character shows two pixels, one above the other."""
+    """A grey image (height, width) as text, where a character is two pixels on one another."""
     text = Text()
     grey = _grey(image)
     for upper, lower in zip(grey[::2], grey[1::2], strict=True):

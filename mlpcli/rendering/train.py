@@ -1,38 +1,45 @@
-"""What `mlpcli train` shows: the plan, the epochs as they end, and the result."""
+"""What `mlpcli train` shows before and after it trains: the plan, and the result."""
 
-import math
 import os
-import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+import numpy as np
 from rich.console import Console, Group
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from mlpcli.commands.plan import Plan, Resume
 from mlpcli.commands.train import Result
 from mlpcli.config import Config
+from mlpcli.datasets.dataset import Rows
+from mlpcli.invocation import command_line, path_word
 from mlpcli.messages import size_in_words
+from mlpcli.model.metrics import Scores
 from mlpcli.model.state import TrainingState
-from mlpcli.rendering.console import count, framed, grid, interval, percent
+from mlpcli.rendering.console import (
+    GAP,
+    NO_BETTER,
+    count,
+    duration,
+    framed,
+    grid,
+    inner_width,
+    interval,
+    percent,
+    say,
+)
 from mlpcli.storage.checkpoint import NEWEST
-from mlpcli.training.events import BatchDone, EpochDone, Event, Started, Stopped
 from mlpcli.training.observers import EXIT_CODES
 
-REFRESH = 0.1  # seconds between two pictures of the progress bar
-TABLE_ROWS = 20  # epochs shown of a long run; metrics.jsonl has them all
 FILES = "config.toml metrics.jsonl checkpoint.npz model.npz result.json"
-HEADER = " epoch  train loss  validation loss  accuracy        lr     rows/s  * best"
 
 
 def show_plan(out: Console, plan: Plan, title: str = "mlpcli train") -> None:
     """Show what is about to happen: data, network, steps, memory, and where it is written."""
     rows = [*_data_rows(plan), *_network_rows(plan), *_run_rows(plan)]
-    out.print(framed(out, grid(rows), title))
+    out.print(framed(out, grid(out, rows), title))
 
 
 def _data_rows(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -42,12 +49,20 @@ def _data_rows(plan: Plan) -> Iterator[tuple[str, str]]:
         height, width = data.image
         features += f" ({height} × {width} pixels)"
     yield "data", data.source
-    yield "", f"{features}, {count(len(data.classes), 'class', 'classes')}"
+    largest = percent(_largest_class(data.train))
+    classes = f"{count(len(data.classes), 'class', 'classes')}, the largest {largest}"
+    yield "", f"{features} · {classes}"
     yield "rows", " · ".join(f"{len(rows):,} {part}" for part, rows in data.parts.items())
     for part in ("validation", "test"):
         source = getattr(settings, part)
         if isinstance(source, str):
             yield part, source
+
+
+def _largest_class(rows: Rows) -> float:
+    """The share of the commonest label."""
+    counts = np.bincount(rows.labels[rows.index])
+    return int(counts.max()) / len(rows)
 
 
 def _network_rows(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -105,141 +120,82 @@ def _those_in_use(extras: dict[str, float]) -> str:
     return "".join(f", {name} {value:g}" for name, value in extras.items() if value)
 
 
-class Screen:
-    """Shows training: a table with a row for an epoch and, on a terminal, a live progress bar.
-
-    An observer, and a context manager that leaves the terminal as it was. `best_loss` is the
-    lowest validation loss so far.
-    """
-
-    def __init__(self, out: Console, best_loss: float = math.inf) -> None:
-        self.out = out
-        self.live = out.is_terminal and not out.is_dumb_terminal and not out.quiet
-        self.bar = _progress_bar(out, self.live)
-        self.task: TaskID | None = None
-        self.epochs = self.batches = 0
-        self.drawn = self.epoch_began = 0.0  # times
-        self.accuracy = "-"
-        self.best_loss = best_loss
-        self.seen = 0  # rows of the epoch in progress
-        self.unprinted = ""  # the last epoch's row, if it is not in the table
-
-    def __enter__(self) -> Self:
-        if self.live:
-            self.bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self.live:  # rich before 14.3 prints an empty line even for a bar that is disabled
-            self.bar.stop()
-
-    def __call__(self, event: Event) -> None:
-        """Draw the event; minibatches at most ten times a second."""
-        if isinstance(event, BatchDone):
-            if self.live:
-                self._batch(event)
-        elif isinstance(event, EpochDone):
-            self._epoch(event)
-        elif isinstance(event, Started):
-            self._start(event)
-        elif isinstance(event, Stopped) and self.unprinted:
-            self.out.print(self.unprinted)
-
-    def _start(self, event: Started) -> None:
-        self.epochs, self.batches = event.epochs, event.batches
-        self.epoch_began = time.perf_counter()
-        self.out.print(HEADER, style="bold")
-        total = event.epochs * event.batches
-        self.task = self.bar.add_task("", total=total, epoch="1", loss="-", accuracy="-", speed="-")
-
-    def _batch(self, event: BatchDone) -> None:
-        self.seen += event.rows
-        now = time.perf_counter()
-        if now - self.drawn <= REFRESH or self.task is None:
-            return
-        self.drawn = now
-        speed = self.seen / max(now - self.epoch_began, 1e-9)
-        self.bar.update(
-            self.task,
-            completed=(event.epoch - 1) * self.batches + event.batch,
-            epoch=f"{event.epoch}/{self.epochs}",
-            loss=f"{event.loss:.3f}",
-            accuracy=self.accuracy,
-            speed=f"{speed:,.0f}",
-            refresh=True,
-        )
-
-    def _epoch(self, event: EpochDone) -> None:
-        now = time.perf_counter()
-        speed = event.rows / max(now - self.epoch_began, 1e-9)
-        self.epoch_began = now
-        self.seen = 0
-        self.accuracy = percent(event.validation.accuracy)
-        self.unprinted = _table_row(event, speed)
-        if event.validation.loss < self.best_loss:
-            self.best_loss = event.validation.loss
-            self.unprinted += "  *"
-        every = -(-self.epochs // TABLE_ROWS)
-        if event.epoch % every == 0 or event.epoch in (1, self.epochs):
-            self.out.print(self.unprinted)
-            self.unprinted = ""
-
-
-def _progress_bar(out: Console, live: bool) -> Progress:
-    scores = "loss {task.fields[loss]} · validation {task.fields[accuracy]}"
-    return Progress(
-        TextColumn("epoch {task.fields[epoch]}"),
-        BarColumn(bar_width=None),
-        TextColumn(scores + " · {task.fields[speed]} rows/s"),
-        TimeRemainingColumn(compact=True),
-        console=out,
-        auto_refresh=False,  # a thread would run while training forks
-        transient=True,
-        expand=True,
-        disable=not live,
-    )
-
-
-def _table_row(event: EpochDone, speed: float) -> str:
-    losses = f"{event.train_loss:12.4f}{event.validation.loss:17.4f}"
-    accuracy = f"{percent(event.validation.accuracy):>10}"
-    return f"{event.epoch:6,}{losses}{accuracy}{event.lr:10.2g}{speed:11,.0f}"
-
-
 def show_result(out: Console, result: Result) -> None:
     """Show how training ended, the best weights' scores, where they are, and what to type next."""
-    written = f"{result.plan.folder}/ {FILES}"
-    rows = [("written", written), ("next", next_command(result))]
-    out.print(framed(out, Group(_scores(result), "", grid(rows)), _ending(result)))
+    rows = [("best", _best(result))]
+    rows += [("note", note) for note in _notes(result)]
+    test = result.scores["test"]
+    rows.append(("accuracy", f"{interval(test.interval)} on the test rows"))
+    rows.append(("written", f"{result.plan.folder}/ {FILES}"))
+    content = Group(_scores(result.scores, inner_width(out)), "", grid(out, rows))
+    out.print(framed(out, content, _ending(result)))
+    say(out, f"next     {next_command(result)}")
 
 
-def _scores(result: Result) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("", "rows", "loss", "accuracy", ""):
-        table.add_column(name, justify="right" if name else "left")
-    for part, scores in result.scores.items():
-        cells = [part, f"{scores.n_rows:,}", f"{scores.loss:.4f}", percent(scores.accuracy)]
-        if part == "test":
-            table.add_row(*cells, interval(scores.interval), style="bold")
-        else:
-            table.add_row(*cells, "")
+@dataclass(frozen=True)
+class ScoreColumn:
+    """A column of the table of scores: what is written of a set of rows, and where it stands."""
+
+    heading: str
+    place: int
+    cell: Callable[[Scores], str]
+
+
+# The first are the last to go where the screen is too narrow for all.
+COLUMNS = (
+    ScoreColumn("accuracy", 2, lambda scores: percent(scores.accuracy)),
+    ScoreColumn("largest class", 4, lambda scores: percent(scores.largest_class)),
+    ScoreColumn("balanced", 3, lambda scores: percent(scores.balanced_accuracy)),
+    ScoreColumn("loss", 1, lambda scores: f"{scores.loss:.4f}"),
+    ScoreColumn("rows", 0, lambda scores: f"{scores.n_rows:,}"),
+)
+
+
+def _scores(by_part: dict[str, Scores], room: int) -> Table:
+    """A row for each part; in columns as many scores as there is room for."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("")
+    room -= max(map(len, by_part))
+    fitting: list[tuple[ScoreColumn, list[str]]] = []
+    for column in COLUMNS:
+        cells = [column.cell(scores) for scores in by_part.values()]
+        room -= GAP + max(map(len, [column.heading, *cells]))
+        if room < 0:
+            break
+        fitting.append((column, cells))
+    fitting.sort(key=lambda column_and_cells: column_and_cells[0].place)
+    for column, _ in fitting:
+        table.add_column(column.heading, justify="right", no_wrap=True)
+    for k, part in enumerate(by_part):
+        style = "bold" if part == "test" else ""
+        table.add_row(part, *(cells[k] for _, cells in fitting), style=style)
     return table
+
+
+def _notes(result: Result) -> Iterator[str]:
+    """What a careful reader of the scores would remark on."""
+    if result.best_epoch == 1 and result.epochs > 1:
+        lr = result.plan.config.optimizer.lr
+        yield (
+            "no epoch was better than the first. "
+            f"A lower learning rate may help: it is {lr:g} (--lr)."
+        )
+    test = result.scores["test"]
+    if test.accuracy <= test.largest_class:
+        yield f"on the test rows, {NO_BETTER}."
 
 
 def next_command(result: Result) -> str:
     """What to type next: the command that resumes a stopped run, or scores a finished one."""
-    command = "train --resume" if result.stopped in EXIT_CODES else "eval"
-    return f"mlpcli {command} {shlex.quote(str(result.plan.folder))}"
+    folder = path_word(result.plan.folder)
+    if result.stopped in EXIT_CODES:
+        return command_line("train", "--resume", folder)
+    return command_line("eval", folder)
 
 
 def stopped_at_once(folder: Path) -> str:
     """What is saved of a run that a second signal ended, and how to go on."""
-    command = f"mlpcli train --resume {shlex.quote(str(folder))}"
+    command = command_line("train", "--resume", path_word(folder))
     try:
         age = time.time() - os.stat(folder / NEWEST).st_mtime
     except OSError:
@@ -250,7 +206,10 @@ def stopped_at_once(folder: Path) -> str:
 
 def _ending(result: Result) -> str:
     how = "" if result.stopped == "finished" else f" ({result.stopped})"
-    ending = f"{count(result.epochs, 'epoch')} in {result.seconds:.1f} s{how}"
+    return f"{count(result.epochs, 'epoch')} in {duration(result.seconds)}{how}"
+
+
+def _best(result: Result) -> str:
     if not result.best_epoch:
-        return f"{ending}, the first was not finished"
-    return f"{ending}, best by validation loss: epoch {result.best_epoch}"
+        return "the weights as they are, since the first epoch was not finished"
+    return f"epoch {result.best_epoch:,}, which has the lowest validation loss"

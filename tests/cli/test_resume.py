@@ -37,7 +37,7 @@ def test_a_stopped_run_is_resumed_to_the_same_bytes(command: Command, tmp_path: 
     assert re.search(r"goes on +from epoch 2, batch 1 of 40", done.stderr)
     assert epochs_shown(done.stderr) == [2, 3]
     written = "run/ config.toml metrics.jsonl checkpoint.npz model.npz result.json"
-    assert f"written  {written}" in done.stdout
+    assert f"written   {written}" in done.stdout
     assert done.stdout.splitlines()[-1].split() == ["next", "mlpcli", "eval", "run"]
     assert Path("run/model.npz").read_bytes() == Path("whole/model.npz").read_bytes()
 

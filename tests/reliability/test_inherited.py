@@ -103,7 +103,7 @@ def test_a_run_is_the_same_whatever_its_process_inherits(
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert outcome(tmp_path / "run") == reference.outcome
-    assert "next     mlpcli eval run" in stdout
+    assert stdout.endswith(" -m mlpcli eval run\n")
     assert (startup.NO_THREADS in stderr) == (state == "no threads")
 
 
