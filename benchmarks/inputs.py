@@ -58,9 +58,9 @@ def write_first_rows(mnist: Path, n_rows: int, folder: Path) -> Path:
     np.savez(
         path,
         x=table.x[:n_rows],
-        y=table.labels[:n_rows],
+        y=np.array(table.labels[:n_rows].tolist()).astype(int),
         x_test=test.x[:N_TEST],
-        y_test=test.labels[:N_TEST],
+        y_test=np.array(test.labels[:N_TEST].tolist()).astype(int),
     )
     return path
 

@@ -94,7 +94,10 @@ class Training(Section):
     )
     threads: int = Field(0, ge=0, le=1024, description="processor cores to use; 0 for all")
     patience: int = Field(
-        0, ge=0, description="stop after so many epochs without a better validation loss; 0 never"
+        0,
+        ge=0,
+        le=2**24,
+        description="stop after so many epochs without a better validation loss; 0 never",
     )
 
 

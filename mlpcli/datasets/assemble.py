@@ -8,10 +8,12 @@ from mlpcli.datasets.classes import class_names, encode
 from mlpcli.datasets.dataset import Dataset, Rows, all_rows
 from mlpcli.datasets.sources import read
 from mlpcli.datasets.splits import split
-from mlpcli.datasets.table import Table, fingerprint, match_table, with_test
+from mlpcli.datasets.table import Table, check_room, fingerprint, match_table, with_test
 from mlpcli.errors import DataError
 from mlpcli.messages import Notify
 from mlpcli.preprocessing.scaling import learn
+
+BYTES_PER_ROW = 64  # in memory, at most, while rows are split: labels, indices and their copies
 
 
 def load(
@@ -112,6 +114,8 @@ def assemble(
     if isinstance(validation, Table):
         validation = match_table(validation, table)
         tables.append(validation)
+    for each in tables:
+        check_room(each.origin, (each.n_rows + each.held_out.n_rows) * BYTES_PER_ROW)
     classes = class_names(table)
     parts = _split(table, classes, validation, test, rng)
     scaling = _resolved(scaling, table)

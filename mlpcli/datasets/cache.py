@@ -1,10 +1,14 @@
 """The user's cache folder: data sets that took long to fetch, as .npz files with a checksum."""
 
+import json
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
 
+from mlpcli.arrays import Raw
+from mlpcli.datasets.labels import LabelColumn, label_column
 from mlpcli.datasets.table import Table, checked_table, fingerprint
 from mlpcli.errors import DataError, OutputError, UnreadableFileError
 from mlpcli.storage.reading import read_npz
@@ -12,7 +16,19 @@ from mlpcli.storage.writing import make_folder, write_npz
 
 # What reading raises for a file that is missing, damaged or another's; RuntimeError if there is no
 # home folder, SystemError for a text of invalid code points.
-USELESS = (DataError, UnreadableFileError, KeyError, RuntimeError, SystemError)
+USELESS = (
+    DataError,
+    UnreadableFileError,
+    IndexError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SystemError,
+    TypeError,
+    ValueError,
+)
+FOR_THE_USER_ALONE = 0o700  # as the XDG specification has it
+OWN_ONE = "Name a folder of your own with MLPCLI_CACHE."
 
 
 def folder() -> Path:
@@ -29,11 +45,40 @@ def folder() -> Path:
     return Path.home() / ".cache" / "mlpcli"
 
 
-def load(name: str, origin: str) -> Table | None:
-    """The table that is cached under that name, or None if there is none or it is damaged."""
+def danger() -> str:
+    """A message if others can write to the cache folder, and so choose what it holds; else ""."""
     try:
-        arrays = read_npz(folder() / f"{name}.npz")
-        table = checked_table(origin, arrays["x"], arrays["labels"])
+        place = folder()
+        status = os.stat(place)
+    except (OSError, RuntimeError, ValueError):
+        return ""
+    if not _is_own(status):
+        return f"{place}: this cache folder belongs to another user. {OWN_ONE}"
+    writable_by_others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if writable_by_others and not status.st_mode & stat.S_ISVTX:
+        return (
+            f"{place}: other users can write to this cache folder. "
+            f"Take that permission away with chmod go-w. {OWN_ONE}"
+        )
+    return ""
+
+
+def _is_own(status: os.stat_result) -> bool:
+    """Whether a file is the user's, or the system's."""
+    return status.st_uid in (os.geteuid(), 0)
+
+
+def load(name: str, origin: str) -> Table | None:
+    """The table that is cached under that name, or None if there is none or it is damaged.
+
+    A file of another user, which may be in a folder like /tmp, counts as none.
+    """
+    try:
+        path = folder() / f"{name}.npz"
+        if not _is_own(os.stat(path)):
+            return None
+        arrays = read_npz(path, most_packed=1)
+        table = checked_table(origin, arrays["x"], _labels(arrays))
         checksum = str(arrays["seal"])
     except USELESS:
         return None
@@ -42,15 +87,29 @@ def load(name: str, origin: str) -> Table | None:
     return table
 
 
+def _labels(arrays: dict[str, Raw]) -> Raw | LabelColumn:
+    """The labels; earlier versions wrote them as an array of numbers or strings."""
+    if "names" not in arrays:
+        return arrays["labels"]
+    names = json.loads(arrays["names"].tobytes())
+    return label_column(list(map(str, names)), arrays["labels"])
+
+
 def store(name: str, table: Table) -> str:
     """Keep the table under that name; returns "" or a message that says why it is not kept."""
     x = table.x
     if table.image:
         x = x.reshape(-1, *table.image)
-    seal = np.array(_checksum(name, table))
+    names = json.dumps(table.labels.names).encode()
+    arrays = {
+        "x": x,
+        "labels": table.labels.indices,
+        "names": np.frombuffer(names, np.uint8),
+        "seal": np.array(_checksum(name, table)),
+    }
     try:
-        make_folder(folder())
-        write_npz(folder() / f"{name}.npz", {"x": x, "labels": table.labels, "seal": seal})
+        make_folder(folder(), mode=FOR_THE_USER_ALONE)
+        write_npz(folder() / f"{name}.npz", arrays)
     except (OutputError, RuntimeError) as error:  # RuntimeError if there is no home folder
         return f"The data set is not kept for the next time: {error}"
     return ""

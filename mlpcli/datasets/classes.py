@@ -13,8 +13,7 @@ def class_names(table: Table) -> tuple[str, ...]:
 
     Raises DataError if there is one class only.
     """
-    found = np.unique(table.labels)
-    names = [str(label) for label in found]
+    names = table.labels.names
     if len(names) < 2:
         name = names[0]
         raise DataError(
@@ -23,7 +22,7 @@ def class_names(table: Table) -> tuple[str, ...]:
     try:
         return tuple(sorted(names, key=int))
     except ValueError:
-        return tuple(names)
+        return names
 
 
 def encode(table: Table, classes: tuple[str, ...], reference: str) -> Labels:
@@ -32,10 +31,8 @@ def encode(table: Table, classes: tuple[str, ...], reference: str) -> Labels:
     Raises DataError for a label that is none of the classes, which are those of `reference`.
     """
     index_of = {name: index for index, name in enumerate(classes)}
-    found, inverse = np.unique(table.labels, return_inverse=True)
     indices: list[int] = []
-    for label in found:
-        name = str(label)
+    for name in table.labels.names:
         if name not in index_of:
             known = names_in_words(classes)
             raise DataError(
@@ -43,5 +40,6 @@ def encode(table: Table, classes: tuple[str, ...], reference: str) -> Labels:
                 f"The known classes are {known}."
             )
         indices.append(index_of[name])
-    index_of_found = np.array(indices, np.intp)
-    return index_of_found[inverse.reshape(-1)]
+    index_of_label = np.array(indices, np.intp)
+    encoded: Labels = index_of_label[table.labels.indices]
+    return encoded

@@ -3,16 +3,17 @@
 NumPy's parser reads the numbers. If it cannot, the csv module finds the first bad line.
 """
 
-import os
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlpcli.arrays import Floats
 from mlpcli.datasets.csvlayout import (
+    DELIMITERS,
     Layout,
     Row,
     empty_blank_lines,
@@ -20,12 +21,16 @@ from mlpcli.datasets.csvlayout import (
     is_number,
     read_rows,
 )
-from mlpcli.datasets.table import MAX_LABEL, Table, as_uint8_if_lossless, checked_table
+from mlpcli.datasets.labels import MAX_LENGTH, MAX_WHOLE, label_column
+from mlpcli.datasets.table import Table, as_uint8_if_lossless, checked_table
 from mlpcli.errors import DataError
+from mlpcli.messages import size_in_words
 from mlpcli.storage.reading import check_memory, open_regular, open_text
 
-BYTES_PER_CELL = 2  # in the file, at least: a digit and a separator
-BYTES_PER_NUMBER = 8  # in memory, as float64
+BYTES_PER_CELL = 32  # in memory, at most: three copies as float64, and tests of each
+BYTES_PER_TEXT = 256  # of a cell of the first row, which may be a header
+MAX_LINE = 1 << 26  # bytes
+MAX_SHOWN = 60  # characters of a cell in a message
 ADVICE = "Fill in or remove such rows."
 
 
@@ -42,28 +47,49 @@ def read(path: Path, target: str) -> Table:
     n_bad = int(np.count_nonzero(~np.isfinite(features)))
     if n_bad:
         raise _first_fault(path, layout, f"{n_bad:,} cells are missing or infinite", n_bad)
-    labels = _integers_or_words(path, names)[numbers[:, layout.target].astype(np.intp)]
+    if any(len(name) > MAX_LENGTH for name in names):
+        raise _first_fault(path, layout, "a label is too long")
+    indices = numbers[:, layout.target].astype(np.intp)
+    del numbers
+    labels = label_column(_whole_numbers_or_words(path, names), indices)
     table = checked_table(str(path), as_uint8_if_lossless(features), labels)
     return replace(table, columns=layout.columns)
 
 
 def _check_text(path: Path) -> None:
-    """Raise DataError with the line that is not UTF-8 text, before a parser sees it."""
+    """Check the text before a parser sees it: its encoding, and the memory that it would need.
+
+    Raises DataError with the line that is not UTF-8 text.
+    """
+    cells = 0
+    widest = 0
+    for line, text in enumerate(_lines(path), start=1):
+        width = 1 + max(text.count(delimiter.encode()) for delimiter in DELIMITERS)
+        cells += width
+        widest = max(widest, width)
+        if b"\0" in text:
+            raise DataError(
+                f"{path}: line {line:,} has a NUL byte: this is not UTF-8 text. Save it as UTF-8."
+            )
+        try:
+            text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}: line {line:,} is not UTF-8 ({error.reason}). Save it as UTF-8."
+            ) from error
+    check_memory(path, cells * BYTES_PER_CELL + widest * BYTES_PER_TEXT)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of the file; raises DataError for one that has no end."""
     with open_regular(path) as file:
-        length = os.fstat(file.fileno()).st_size
-        check_memory(path, length // BYTES_PER_CELL * BYTES_PER_NUMBER)
-        for line, text in enumerate(file, start=1):
-            if b"\0" in text:
+        for line, text in enumerate(iter(partial(file.readline, MAX_LINE + 1), b""), start=1):
+            if len(text) > MAX_LINE:
                 raise DataError(
-                    f"{path}: line {line:,} has a NUL byte: this is not UTF-8 text. "
-                    "Save it as UTF-8."
+                    f"{path}: line {line:,} is longer than {size_in_words(MAX_LINE)}. "
+                    "A row must stand on a line of its own."
                 )
-            try:
-                text.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{path}: line {line:,} is not UTF-8 ({error.reason}). Save it as UTF-8."
-                ) from error
+            yield text
 
 
 def _parse(path: Path, layout: Layout) -> tuple[Floats, list[str]]:
@@ -112,32 +138,43 @@ def _fault(row: Row, layout: Layout, n_bad: int) -> str:
         if not cell.strip():
             return f": {layout.describe_column(index)} is empty. {ADVICE}"
         if index == layout.target:
+            length = len(cell.strip())
+            if length > MAX_LENGTH:
+                return f" has a label of {length:,} characters, and {MAX_LENGTH:,} are allowed."
             continue
         if not is_number(cell):
             return (
-                f" has {cell!r} in {layout.describe_column(index)}, where a number is needed. "
+                f" has {_shown(cell)} in {layout.describe_column(index)}, "
+                "where a number is needed. "
                 "If that is the label, name its column with data.target, or put it last."
             )
         if not np.isfinite(float(cell)):
-            fault = f" has {cell!r} in {layout.describe_column(index)}. {ADVICE}"
+            fault = f" has {_shown(cell)} in {layout.describe_column(index)}. {ADVICE}"
             if n_bad > 1:
                 fault += f" It is the first of {n_bad:,} such cells."
             return fault
     return ""
 
 
-def _integers_or_words(path: Path, names: list[str]) -> NDArray[np.int64] | NDArray[np.str_]:
-    """The labels as integers if they all are; raises DataError for numbers with a fraction."""
+def _shown(cell: str) -> str:
+    """A cell for a message, cut if it is long."""
+    if len(cell) > MAX_SHOWN:
+        return f"{cell[:MAX_SHOWN]!r}…"
+    return repr(cell)
+
+
+def _whole_numbers_or_words(path: Path, names: list[str]) -> list[str]:
+    """The labels, written as integers if they all are; raises DataError for a fraction."""
     if not all(map(is_number, names)):
-        return np.array(names)
-    numbers = np.array(names, np.float64)
+        return names
+    numbers = np.array(list(map(float, names)))
     is_whole = (numbers == np.floor(numbers)) & ~np.isinf(numbers)
     if not is_whole.all():
         first = names[int(np.argmin(is_whole))]
         raise DataError(
-            f"{path}: the label {first!r} is not a whole number; "
+            f"{path}: the label {_shown(first)} is not a whole number; "
             "labels must be whole numbers or words. Name the label's column with data.target."
         )
-    if np.all(np.abs(numbers) < MAX_LABEL):
-        return numbers.astype(np.int64)
-    return np.array(names)
+    if np.all(np.abs(numbers) < MAX_WHOLE):
+        return [str(int(number)) for number in numbers]
+    return names

@@ -14,7 +14,13 @@ from mlpcli.arrays import Raw
 from mlpcli.datasets.table import Table, checked_table, with_test
 from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.messages import size_in_words
-from mlpcli.storage.reading import MAX_DEFLATE, check_memory, open_regular, read_exactly
+from mlpcli.storage.reading import (
+    MAX_DEFLATE,
+    check_memory,
+    check_unpacked,
+    open_regular,
+    read_exactly,
+)
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_DIMENSIONS = 3
@@ -99,12 +105,15 @@ def _read_array(path: Path, stream: Stream, at_most: int) -> Raw:
         raise UnreadableFileError(
             path, f"claims {claimed} of data, more than the file can hold: it is truncated"
         )
-    check_memory(path, nbytes)
+    check_unpacked(path, os.path.getsize(path), nbytes, "Unpack it first, with gunzip.")
+    native = dtype.newbyteorder("=")
+    n_copies = 1 if native == dtype else 2
+    check_memory(path, n_copies * nbytes)
     array: Raw = np.empty(length, dtype)
     read_exactly(stream, array, path)
     if stream.read(1):
         raise UnreadableFileError(path, "is longer than its header says")
-    return array.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    return array.reshape(shape).astype(native, copy=False)
 
 
 def _read_header(path: Path, stream: Stream) -> Header:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mlpcli.arrays import Raw
 from mlpcli.datasets import cache
+from mlpcli.datasets.labels import label_column
 from mlpcli.datasets.table import Table, as_uint8_if_lossless, checked_table, with_test
 from mlpcli.errors import DataError
 from mlpcli.messages import Notify
@@ -21,6 +23,8 @@ MAX_REASON = 200  # characters of what another library says
 
 def digits(notify: Notify) -> Table:
     """The 1,797 images of 8 × 8 pixels that scikit-learn includes."""
+    if cache.danger():
+        return _load_digits()
     return _cached("digits", "digits", notify, _load_digits)
 
 
@@ -62,7 +66,13 @@ def openml(spec: str, notify: Notify) -> Table:
 
 
 def _cached(key: str, origin: str, notify: Notify, make: Callable[[], Table]) -> Table:
-    """The table from the cache, or else made, and kept for the next time."""
+    """The table from the cache, or else made, and kept for the next time.
+
+    Raises DataError if others can write to the cache.
+    """
+    danger = cache.danger()
+    if danger:
+        raise DataError(danger)
     table = cache.load(key, origin)
     if table is not None:
         return table
@@ -124,6 +134,13 @@ def _from_bunch(origin: str, bunch: Any) -> Table:
         raise DataError(f"{origin}: has no label column of its own, so there is nothing to learn.")
     if not isinstance(bunch.data, np.ndarray):
         raise DataError(f"{origin}: is sparse; only dense data can be learnt from.")
-    if labels.dtype == object:
-        labels = labels.astype(np.str_)
+    if labels.dtype == object and labels.size == len(labels):
+        labels = label_column(*_distinct(labels))
     return checked_table(origin, as_uint8_if_lossless(bunch.data), labels)
+
+
+def _distinct(labels: Raw) -> tuple[list[str], Raw]:
+    """The distinct texts of labels (N), and for each label the index of its text (N)."""
+    index_of: dict[str, int] = {}
+    indices = [index_of.setdefault(str(label), len(index_of)) for label in labels.reshape(-1)]
+    return list(index_of), np.array(indices)

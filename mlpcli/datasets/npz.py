@@ -6,6 +6,7 @@ from pathlib import Path
 from mlpcli.arrays import Raw
 from mlpcli.datasets.table import Table, checked_table, with_test
 from mlpcli.errors import DataError
+from mlpcli.messages import names_in_words
 from mlpcli.storage.reading import read_npz
 
 
@@ -25,7 +26,7 @@ def read(path: Path) -> Table:
 def _read_pair(path: Path, arrays: Mapping[str, Raw], x: str, y: str) -> Table:
     for name in (x, y):
         if name not in arrays:
-            held = ", ".join(sorted(arrays)) or "nothing"
+            held = names_in_words(sorted(arrays)) or "nothing"
             raise DataError(
                 f"{path}: has no array {name!r}; it holds {held}. "
                 f"Save features as {x} and labels as {y}."

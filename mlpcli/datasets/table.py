@@ -4,26 +4,28 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlpcli.arrays import SWEEP, Raw, chunks
-from mlpcli.errors import DataError
+from mlpcli.datasets.labels import LabelColumn, checked_labels
+from mlpcli.errors import DataError, UnreadableFileError
+from mlpcli.storage.reading import check_memory
 
 MIN_SIDE = 16  # pixels: a smaller square number of features is square by chance
+BYTES_PER_LABEL = 24  # in memory, at most, while labels become indices
 MAX_FEATURE = np.finfo(np.float32).max
-MAX_LABEL = np.float64(2**53)  # below it, float64 holds every whole number exactly
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows: features x (N,D) in the type they were read in, labels (N) as integers or strings."""
+    """Rows: features x (N,D) in the type they were read in, and the label of each (N)."""
 
     origin: str  # the file or data set, for messages
     x: Raw
-    labels: NDArray[Any]
+    labels: LabelColumn
     image: tuple[int, int] | None = None  # height and width, if a row is an image
     test: "Table | None" = None  # the source's own test rows, if it has any
     columns: tuple[str, ...] = ()  # the features' names, if the source has them
@@ -44,12 +46,14 @@ class Table:
         return self.test or self
 
 
-def checked_table(origin: str, x: Raw, labels: NDArray[Any]) -> Table:
+def checked_table(origin: str, x: Raw, labels: Raw | LabelColumn) -> Table:
     """The table of features (N,D), or images (N,height,width), and labels (N) or (N,1).
 
-    Raises DataError if these are not rows of finite numbers with one label each.
+    Raises DataError if these are not rows of finite numbers with one label each, or if memory
+    cannot hold the copies that they need.
     """
     _check_features(origin, x)
+    check_room(origin, _copied_bytes(x) + len(x) * BYTES_PER_LABEL)
     n_rows = len(x)
     image = None
     if x.ndim == 3:
@@ -58,18 +62,28 @@ def checked_table(origin: str, x: Raw, labels: NDArray[Any]) -> Table:
     x = x.reshape(n_rows, -1)
     if x.dtype.kind == "f":
         _check_finite(origin, x)
-    labels = _checked_labels(origin, labels)
-    n_labels = len(labels)
-    if n_labels != n_rows:
-        raise DataError(
-            f"{origin}: has {n_rows:,} rows of features and {n_labels:,} labels; "
-            "each row needs one."
-        )
+    labels = checked_labels(origin, labels, n_rows)
     dtype = _native(x.dtype)
     x = np.ascontiguousarray(x, dtype)
     if image is None:
         image = _guessed_image(x)
     return Table(origin, x, labels, image)
+
+
+def check_room(origin: str, nbytes: int) -> None:
+    """Raise DataError unless memory can hold so many bytes more."""
+    try:
+        check_memory(Path(origin), nbytes)
+    except UnreadableFileError as error:
+        raise DataError(f"{origin}: {error.problem}. {error.advice}") from error
+
+
+def _copied_bytes(x: Raw) -> int:
+    """The bytes of the copy of features that are not laid out row by row in a native type."""
+    dtype = _native(x.dtype)
+    if x.flags.c_contiguous and x.dtype == dtype:
+        return 0
+    return x.size * dtype.itemsize
 
 
 def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -115,14 +129,16 @@ def fingerprint(*tables: Table) -> str:
 
 
 def _contents(role: str, table: Table) -> Iterator[bytes | memoryview]:
-    """What is hashed of a table: the type, the shape and the bytes of its features and labels."""
-    texts = table.labels.astype(np.str_)
-    labels = np.char.encode(texts, "utf-8")
-    for array in (table.x, labels):
-        title = f"{role} {array.dtype.str} {array.shape}"
-        yield title.encode()
-        flat = array.reshape(-1)
-        yield flat.view(np.uint8).data
+    """What is hashed of a table: the type, the shape and the bytes of its features and labels.
+
+    Labels are hashed as an array of bytes would be, which could be too large for the memory.
+    """
+    yield f"{role} {table.x.dtype.str} {table.x.shape}".encode()
+    flat = table.x.reshape(-1)
+    yield flat.view(np.uint8).data
+    width, labels = table.labels.padded()
+    yield f"{role} |S{width} {(table.n_rows,)}".encode()
+    yield from labels
 
 
 def match_columns(table: Table, columns: tuple[str, ...], n_features: int, reference: str) -> Table:
@@ -189,52 +205,3 @@ def _check_finite(origin: str, x: Raw) -> None:
         f"the first is {value} in row {row:,}, column {column:,} (counted from 0). "
         "Fill in or remove such rows."
     )
-
-
-def _checked_labels(origin: str, labels: NDArray[Any]) -> NDArray[Any]:
-    """The labels (N) as int64, uint64 or strings."""
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise DataError(
-            f"{origin}: labels have {labels.ndim} dimensions; there must be one label a row."
-        )
-    match labels.dtype.kind:
-        case "S" | "U":
-            return _texts(origin, labels)
-        case "u" if labels.dtype.itemsize == 8:
-            return labels.astype(np.uint64)
-        case "b" | "u" | "i":
-            return labels.astype(np.int64)
-        case "f":
-            return _whole_numbers(origin, labels)
-    raise DataError(
-        f"{origin}: labels are of type {labels.dtype}; they must be integers or strings."
-    )
-
-
-def _whole_numbers(origin: str, labels: NDArray[Any]) -> NDArray[np.int64]:
-    is_whole = labels == np.floor(labels)
-    is_small = np.abs(labels) < MAX_LABEL  # and so neither infinite nor missing
-    good = is_whole & is_small
-    if not good.all():
-        row = int(np.argmin(good))
-        label = labels[row]
-        raise DataError(
-            f"{origin}: the label in row {row:,} (counted from 0) is {label}; "
-            "labels must be whole numbers or strings "
-            "(this tool classifies, it does not fit curves)."
-        )
-    return labels.astype(np.int64)
-
-
-def _texts(origin: str, labels: NDArray[Any]) -> NDArray[np.str_]:
-    try:
-        if labels.dtype.kind == "S":
-            return np.char.decode(labels, "utf-8")
-        np.char.encode(labels, "utf-8")  # fails for text that cannot be written as UTF-8
-    except (UnicodeError, SystemError) as error:
-        raise DataError(
-            f"{origin}: a label is not Unicode text. Save labels as UTF-8 or as whole numbers."
-        ) from error
-    return labels.astype(labels.dtype.newbyteorder("="))

@@ -31,7 +31,10 @@ BLOCK = 1 << 20  # bytes read at a time
 MAX_TEXT = 1 << 20  # bytes of a configuration
 MAX_DEFLATE = 1032  # deflate shrinks nothing further than this, so a larger claim is a lie
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)  # what readers raise for a broken archive
+MAX_UNPACKED = 100  # times its size that a file of data may unpack to, beyond SMALL
+SMALL = 1 << 24  # bytes that any file may unpack to
 SAVE_AGAIN = "Write it again with numpy.savez."
+UNCOMPRESSED = "Write it with numpy.savez, not with savez_compressed."
 
 
 def check_memory(path: Path, nbytes: int) -> None:
@@ -42,6 +45,17 @@ def check_memory(path: Path, nbytes: int) -> None:
             path,
             f"would need {size_in_words(nbytes)} of memory, and {size_in_words(free)} is free",
             "Use fewer rows or a smaller number type.",
+        )
+
+
+def check_unpacked(path: Path, packed: int, unpacked: int, advice: str) -> None:
+    """Refuse a small file that unpacks to what fills the memory; data does not shrink so far."""
+    if unpacked > MAX_UNPACKED * packed + SMALL:
+        raise UnreadableFileError(
+            path,
+            f"unpacks from {size_in_words(packed)} to {size_in_words(unpacked)}, "
+            f"more than {MAX_UNPACKED} times as much",
+            advice,
         )
 
 
@@ -125,10 +139,14 @@ def read_npz(path: Path, most_packed: int = MAX_DEFLATE) -> dict[str, Raw]:
         try:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
-                check_memory(path, sum(member.file_size for member in members))
+                nbytes = sum(member.file_size for member in members)
+                check_memory(path, nbytes)
+                for member in members:
+                    _check_packing(path, member, most_packed)
+                length = os.fstat(file.fileno()).st_size
+                check_unpacked(path, length, nbytes, UNCOMPRESSED)
                 return {
-                    _array_name(member): _read_member(path, archive, member, most_packed)
-                    for member in members
+                    _array_name(member): _read_member(path, archive, member) for member in members
                 }
         except (*DAMAGE, RuntimeError, ValueError, OverflowError, IndexError) as error:
             raise UnreadableFileError(path, f"is not a whole .npz file ({error})") from error
@@ -138,10 +156,7 @@ def _array_name(member: zipfile.ZipInfo) -> str:
     return member.filename.removesuffix(".npy")
 
 
-def _read_member(
-    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, most_packed: int
-) -> Raw:
-    _check_packing(path, member, most_packed)
+def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Raw:
     name = _array_name(member)
     with archive.open(member) as stream:
         header = _read_header(path, name, stream)

@@ -8,13 +8,14 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from mlpcli.errors import ModelError, OutputError, UnreadableFileError
 from mlpcli.messages import system_reason
 from mlpcli.storage.locks import AT_WORK, LOCK, RunFolder, is_locked, locked
-from mlpcli.storage.reading import open_text
+from mlpcli.storage.reading import open_regular
 from mlpcli.storage.writing import (
     PART,
     make_folder,
@@ -34,6 +35,7 @@ FILES = (
     "result.json",
 )
 REPLACED = re.compile(r"\.replaced-[0-9]+")  # folders of the runs that --overwrite replaced
+MAX_LINE = 1 << 20  # bytes of metrics.jsonl taken at a time, whether a line ends there or not
 NAME_ONE = "Name a run folder, or a model.npz that mlpcli train wrote."
 OTHER = "Choose another folder with --out."
 
@@ -198,17 +200,17 @@ def best_epoch_of(metrics: Path) -> int:
     Lines that are no whole records of an epoch are left out.
     """
     best, lowest = 0, math.inf
-    with suppress(UnreadableFileError), open_text(metrics) as lines:
-        for line in lines:
+    with suppress(UnreadableFileError), open_regular(metrics) as file:
+        for line in iter(partial(file.readline, MAX_LINE), b""):
             epoch, loss = _epoch_and_loss(line)
             if loss < lowest:
                 best, lowest = epoch, loss
     return best
 
 
-def _epoch_and_loss(line: str) -> tuple[int, float]:
+def _epoch_and_loss(line: bytes) -> tuple[int, float]:
     try:
         record = json.loads(line)
         return int(record["epoch"]), float(record["validation_loss"])
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, OverflowError, TypeError, ValueError, RecursionError):
         return 0, math.inf

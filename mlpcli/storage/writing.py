@@ -182,10 +182,10 @@ def keep_first(path: Path, length: int, dir_fd: int | None = None) -> "tuple[int
     return kept, sha256
 
 
-def make_folder(path: Path, new: bool = False) -> None:
-    """Make a folder and those above it; a `new` one must not exist yet."""
+def make_folder(path: Path, new: bool = False, mode: int = 0o777) -> None:
+    """Make a folder of this mode and those above it; a `new` one must not exist yet."""
     with _errors(path, "cannot be made"):
-        path.mkdir(parents=True, exist_ok=not new)
+        path.mkdir(mode, parents=True, exist_ok=not new)
 
 
 def make_folder_in(path: Path, dir_fd: int) -> None:

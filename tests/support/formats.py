@@ -97,5 +97,6 @@ def table_or_error(read: Callable[[], Table], path: Path) -> None:
     else:
         assert len(table.x) == len(table.labels) > 0
         assert table.x.dtype.kind in "buif"
-        assert table.labels.dtype.kind in "iuU"
+        assert table.labels.indices.dtype.kind == "u"
+        assert table.labels.indices.max() < len(table.labels.names)
         assert np.isfinite(table.x).all()

@@ -27,8 +27,7 @@ def test_classes_are_in_numerical_or_alphabetical_order(
 ) -> None:
     table = table_of(labels)
     assert class_names(table) == classes
-    names = [str(label) for label in table.labels]
-    assert [classes[k] for k in encode(table, classes, "training")] == names
+    assert [classes[k] for k in encode(table, classes, "training")] == table.labels.tolist()
 
 
 def test_one_class_only_is_refused_by_name() -> None:

@@ -33,7 +33,7 @@ def test_text_is_read_as_csv_with_its_target(name: str) -> None:
     Path(name).write_text("kind,a\n1,2\n3,4\n")
     table = read(name, "kind", print)
     assert table.x.tolist() == [[2], [4]]
-    assert table.labels.tolist() == [1, 3]
+    assert table.labels.tolist() == ["1", "3"]
 
 
 def test_a_folder_and_a_home_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
