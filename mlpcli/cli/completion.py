@@ -30,4 +30,4 @@ def keys(incomplete: str) -> list[str]:
 
 
 def _beginning(incomplete: str, words: Sequence[str]) -> list[str]:
-    return [word for word in words if word.startswith(incomplete.lower())]
+    return [word for word in words if word.startswith(incomplete)]

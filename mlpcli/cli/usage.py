@@ -14,6 +14,7 @@ from mlpcli.messages import SCHEMA, printable
 
 HELP = ["--help", "-h"]
 HELP_PANEL = "Output and help"
+ALIKE = 0.8  # of difflib: how alike a word and a flag must be to ask whether it was meant
 
 # What other programs call a flag, without dashes, in lower case.
 ALIASES = {
@@ -21,7 +22,7 @@ ALIASES = {
     "batch": "--batch-size",
     "bs": "--batch-size",
     "minibatch": "--batch-size",
-    "config": "CONFIG.toml without a flag before it",
+    "config": "CONFIG.toml without a flag",
     "continue": "--resume",
     "cores": "--threads",
     "jobs": "--threads",
@@ -62,8 +63,14 @@ ALIASES = {
     "val": "--set data.validation=SHARE",
     "wd": "--set optimizer.weight_decay=VALUE",
 }
-OF_EVAL = {"test": "--split test", "validation": "--split validation", "train": "--split train"}
-OF_GRADCHECK = {"file": "--impl", "implementation": "--impl", "solution": "--impl"}
+OF_COMMAND = {
+    "eval": {
+        "test": "--split test",
+        "train": "--split train",
+        "validation": "--split validation",
+    },
+    "gradcheck": {"file": "--impl", "implementation": "--impl", "solution": "--impl"},
+}
 COMMANDS = {
     "version": "--version",
     "help": "--help",
@@ -152,44 +159,53 @@ def _without_bool(parameters: Any) -> Any:
 
 
 def _add_hint(error: Any) -> None:
-    """Add to the error of an unknown flag which one was probably meant."""
+    """Say, in the error of an unknown flag, which one was probably meant."""
     if not hasattr(error, "possibilities"):  # which Typer gives this error alone
         return
     command = error.ctx.command
-    flags = [flag for parameter in command.params for flag in parameter.opts]
-    meant = meant_flag(error.option_name, str(command.name), flags)
-    if meant:
-        error.possibilities = []
-        error.message = f"No such option: {error.option_name}. Did you mean {meant}?"
+    names = [name for parameter in command.params for name in parameter.opts]
+    flags = [name for name in names if name.startswith("-")]
+    hint = meant_flag(error.option_name, str(command.name), flags)
+    error.possibilities = []
+    error.message = f"No such option: {error.option_name}. {hint}".rstrip()
 
 
 def meant_flag(written: str, command: str, flags: list[str]) -> str:
-    """What to write for a flag that the command does not have, or "" if that is not known."""
+    """A sentence with what was probably meant by a flag that the command does not have, or ""."""
     word = _letters(written)
+    meant = _of_the_command(word, command, flags) or _key(word, flags)
+    if not meant:
+        near = difflib.get_close_matches(written, flags, 1, ALIKE)
+        meant = "".join(near)
+    if not meant:
+        return ""
+    if meant.startswith("--set ") and "--set" not in flags:
+        key, _, _ = meant.removeprefix("--set ").partition("=")
+        return f"Its key, {key}, can be set in CONFIG.toml." if command == "gradcheck" else ""
+    return f"Did you mean {meant}?"
+
+
+def _of_the_command(word: str, command: str, flags: list[str]) -> str:
+    """The flag of a command that is written so, or that another program calls so, or ""."""
     for flag in flags:
         if _letters(flag) == word:
             return flag
-    aliases = dict(ALIASES)
-    if command == "eval":
-        aliases |= OF_EVAL
-    if command == "gradcheck":
-        aliases |= OF_GRADCHECK
+    aliases = ALIASES | OF_COMMAND.get(command, {})
     meant = aliases.get(word, "")
-    if meant.startswith("--set ") and "--set" not in flags:
-        return ""
-    if meant and (meant.split()[0] in flags or not meant.startswith("-")):
+    first = meant.split(" ")[0]
+    if first in flags or first in ("--set", "CONFIG.toml"):
         return meant
-    if "--set" in flags:
-        return _meant_key(word)
     return ""
 
 
-def _meant_key(word: str) -> str:
-    """The key of the configuration whose last part is meant, as a flag."""
+def _key(word: str, flags: list[str]) -> str:
+    """The key of the configuration whose last part is meant, as a flag, or ""."""
+    if "--seed" not in flags:  # of a command that takes a configuration
+        return ""
     from mlpcli.config import every_key
 
     keys = {_letters(key.split(".")[-1]): key for key, _ in every_key()}
-    near = difflib.get_close_matches(word, keys, 1, 0.8)
+    near = difflib.get_close_matches(word, keys, 1, ALIKE)
     if near:
         return f"--set {keys[near[0]]}=VALUE"
     return ""
