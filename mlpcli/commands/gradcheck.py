@@ -18,7 +18,8 @@ from mlpcli.gradcheck.complex_step import Case, true_gradients
 from mlpcli.gradcheck.cross_checks import CrossCheck, cross_check
 from mlpcli.gradcheck.network_check import Check, check_directions, check_entries
 from mlpcli.gradcheck.verdict import TOLERANCE
-from mlpcli.messages import SCHEMA, Notify
+from mlpcli.machine import available_memory
+from mlpcli.messages import SCHEMA, Notify, size_in_words
 from mlpcli.model.dropout import Masks
 from mlpcli.model.network import Network
 from mlpcli.model.state import Streams
@@ -26,6 +27,8 @@ from mlpcli.training.events import Stopped
 from mlpcli.training.loop import minibatches, new_state, train
 
 N_EVENTS = 30  # of training, one a minibatch, after which weights count as trained
+N_VECTORS = 14  # as long as theta, that the check allocates at its peak (measured)
+N_BUFFERS = 20  # of the size of a minibatch's x, a and z together
 BIAS_SCALE = 0.1  # standard deviation of the fresh b2: at 0, a missing b2 might go unnoticed
 
 
@@ -116,6 +119,7 @@ def _data_cases(config: Config, notify: Notify) -> Iterator[Case]:
     streams = Streams.from_seed(config.seed)
     data = load_data(config, streams, notify)
     shape = Shape(data.features, config.network.hidden, len(data.classes))
+    _check_memory(config, data, shape)
     state = new_state(config, shape, streams)
     rng = np.random.default_rng(config.seed)
     state.network.b2[...] = rng.normal(scale=BIAS_SCALE, size=shape.K)
@@ -128,6 +132,19 @@ def _data_cases(config: Config, notify: Notify) -> Iterator[Case]:
     if isinstance(last, Stopped) and last.reason == "diverged":
         raise CheckError(f"there are no trained weights to check gradients on. {last.sentence}")
     yield _case(f"{name}, trained weights", config, minibatch, state.network)
+
+
+def _check_memory(config: Config, data: Dataset, shape: Shape) -> None:
+    """Raise CheckError if the check would take more memory than is free, in float64."""
+    B, _ = minibatches(len(data.train), config.training.batch_size)
+    by_row = max(B, shape.K) * (shape.D + shape.H + shape.K)
+    needed = 8 * (N_VECTORS * shape.parameters + N_BUFFERS * by_row)
+    free = available_memory()
+    if needed > free:
+        raise CheckError(
+            f"to check a network of {shape} needs {size_in_words(needed)} of memory, and "
+            f"{size_in_words(free)} is free. Lower network.hidden or training.batch_size."
+        )
 
 
 def _case(name: str, config: Config, minibatch: Minibatch, network: Network) -> Case:

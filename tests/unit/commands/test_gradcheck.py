@@ -146,3 +146,12 @@ def test_the_document_has_the_promised_keys() -> None:
         assert {"activation", "dtype", "case", "passed", "equations"} <= set(check)
         equations = [(equation["name"], equation["homework"]) for equation in check["equations"]]
         assert equations == [(name, HOMEWORK[name]) for name in EQUATIONS]
+
+
+def test_a_network_that_memory_cannot_hold_is_refused_before_it_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gradcheck, "available_memory", lambda: 2**30)
+    config = settings.load(None, {"network.hidden": 2**21})
+    with pytest.raises(CheckError, match=r"64-2097152-10 needs [\d.]+ GiB of memory, and 1\.0 GiB"):
+        check_network(config, ("relu",), print)
