@@ -24,6 +24,7 @@ from tests.support.processes import (
     Reference,
     default_interrupts,
     fill_pipe,
+    killed_at_last,
     outcome,
     run_references,
     wait_for_epochs,
@@ -59,14 +60,10 @@ def stopped(folder: Path) -> str:
 def on_terminal(*command: str, cwd: Path, **options: int) -> Iterator[tuple[Process, int]]:
     """A program on a terminal of its own, and that terminal; killed if it is not waited for."""
     process, terminal = start_on_terminal(*command, cwd=cwd, **options)
-    try:
+    with killed_at_last(process):
         yield process, terminal
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with suppress(OSError):
-            os.close(terminal)
-        process.wait()
+    with suppress(OSError):  # the test may have closed it
+        os.close(terminal)
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="only bash tells the codes of a pipeline")
@@ -146,14 +143,16 @@ def test_a_pipe_that_nobody_reads_and_a_signal(
         text=True,
         stdout=subprocess.DEVNULL,
         stderr=theirs,
+        start_new_session=True,
         preexec_fn=default_interrupts,
     )
-    wait_for_epochs(process, tmp_path / "run")
-    fill_pipe(theirs)
-    if at == "a write":
-        wait_until_it_waits(process, tmp_path / "run")
-    process.terminate()
-    assert process.wait(SECONDS) == 143
+    with killed_at_last(process):
+        wait_for_epochs(process, tmp_path / "run")
+        fill_pipe(theirs)
+        if at == "a write":
+            wait_until_it_waits(process, tmp_path / "run")
+        process.terminate()
+        assert process.wait(SECONDS) == 143
     for end in (ours, theirs):
         os.close(end)
     assert stopped(tmp_path / "run") == "terminated"
@@ -182,11 +181,13 @@ def test_ctrl_c_before_training_with_a_pipe_that_nobody_reads(tmp_path: Path) ->
         text=True,
         stdout=subprocess.PIPE,
         stderr=theirs,
+        start_new_session=True,
         preexec_fn=default_interrupts,
     )
-    wait_until_in(process, "pipe_write")
-    process.send_signal(signal.SIGINT)
-    stdout, _ = process.communicate(timeout=SECONDS)
+    with killed_at_last(process):
+        wait_until_in(process, "pipe_write")
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
     assert json.loads(stdout) == {"schema": 1, "error": "stopped."}
     for end in (ours, theirs):

@@ -19,6 +19,7 @@ from tests.support.processes import (
     Process,
     Reference,
     default_interrupts,
+    killed_at_last,
     outcome,
     run_references,
     wait_for_epochs,
@@ -58,6 +59,7 @@ def start(case: Case, folder: Path, inherit: Callable[[], object], shell: str = 
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        start_new_session=True,
         preexec_fn=prepare,
     )
 
@@ -99,8 +101,8 @@ STATES = {
 def test_a_run_is_the_same_whatever_its_process_inherits(
     state: str, reference: Reference, tmp_path: Path
 ) -> None:
-    process = start(reference.case, tmp_path, STATES[state])
-    stdout, stderr = process.communicate(timeout=60)
+    with killed_at_last(start(reference.case, tmp_path, STATES[state])) as process:
+        stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert outcome(tmp_path / "run") == reference.outcome
     assert stdout.endswith(" -m mlpcli eval run\n")
@@ -112,22 +114,23 @@ def test_closed_descriptors_are_not_taken_by_files_of_the_run(
     closed: str, rows: Path, tmp_path: Path
 ) -> None:
     endless = wide_case(rows, "momentum", 100_000)
-    process = start(endless, tmp_path, default_interrupts, closed)
-    wait_for_epochs(process, tmp_path / "run")
     numbers = {"<": 0, ">": 1, "2": 2}
-    for redirection in closed.split():
-        number = numbers[redirection[0]]
-        assert os.readlink(f"/proc/{process.pid}/fd/{number}") == os.devnull
-    process.terminate()
-    process.communicate(timeout=60)
+    with killed_at_last(start(endless, tmp_path, default_interrupts, closed)) as process:
+        wait_for_epochs(process, tmp_path / "run")
+        for redirection in closed.split():
+            number = numbers[redirection[0]]
+            assert os.readlink(f"/proc/{process.pid}/fd/{number}") == os.devnull
+        process.terminate()
+        process.communicate(timeout=60)
     assert process.returncode == 143
 
 
 def test_a_signal_that_was_blocked_is_heard(rows: Path, tmp_path: Path) -> None:
-    process = start(wide_case(rows, "momentum", 100_000), tmp_path, block_signals)
-    wait_for_epochs(process, tmp_path / "run")
-    process.terminate()
-    process.communicate(timeout=60)
+    endless = wide_case(rows, "momentum", 100_000)
+    with killed_at_last(start(endless, tmp_path, block_signals)) as process:
+        wait_for_epochs(process, tmp_path / "run")
+        process.terminate()
+        process.communicate(timeout=60)
     assert process.returncode == 143
 
 
@@ -135,8 +138,9 @@ def test_without_threads_a_run_takes_one_process_unless_told_otherwise(
     rows: Path, tmp_path: Path
 ) -> None:
     words = ("--data", str(rows), "--hidden", "64", "--batch-size", "100", "--epochs", "1")
-    process = start(Case("as many processes as pay", words), tmp_path, no_threads)
-    _, stderr = process.communicate(timeout=60)
+    case = Case("as many processes as pay", words)
+    with killed_at_last(start(case, tmp_path, no_threads)) as process:
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert stderr.startswith(startup.NO_THREADS)
     assert "processes" not in stderr.removeprefix(startup.NO_THREADS)

@@ -19,6 +19,7 @@ from tests.support.processes import (
     Exited,
     Process,
     Reference,
+    killed_at_last,
     run_references,
     start_mlpcli,
     start_training,
@@ -77,15 +78,16 @@ def stop_worker(process: Process) -> int:
 def test_a_stopped_worker_holds_up_the_first_signal_and_not_the_second(
     number: signal.Signals, endless: Case, tmp_path: Path
 ) -> None:
-    process = train_one_epoch(endless, tmp_path / "run", "--json", "--quiet")
-    worker = stop_worker(process)
-    for _ in range(2):
-        time.sleep(PRESSES)
-        assert process.poll() is None
-        process.send_signal(number)
-    process.wait(timeout=10)
-    saved = r"The run was saved \d+ s ago\. To go on from there: "
-    check_last_words(wait_for(process), EXIT_CODES[number], rf"stopped at once\. {saved}", tmp_path)
+    saved = r"stopped at once\. The run was saved \d+ s ago\. To go on from there: "
+    started = train_one_epoch(endless, tmp_path / "run", "--json", "--quiet")
+    with killed_at_last(started) as process:
+        worker = stop_worker(process)
+        for _ in range(2):
+            time.sleep(PRESSES)
+            assert process.poll() is None
+            process.send_signal(number)
+        process.wait(timeout=10)
+        check_last_words(wait_for(process), EXIT_CODES[number], saved, tmp_path)
     assert (tmp_path / "run" / "checkpoint.npz").exists()
     assert not Path(f"/proc/{worker}").exists(), "a stopped worker outlived the run"
 
@@ -94,24 +96,25 @@ def test_a_second_signal_before_the_first_save_says_that_nothing_is_saved(
     endless: Case, tmp_path: Path
 ) -> None:
     slow = Case(endless.name, (*endless.words, "--hidden", "1024"))
-    process = start_training(slow, tmp_path / "run", "--json", "--quiet")
-    stop_worker(process)
-    for _ in range(2):
-        time.sleep(PRESSES)
-        process.terminate()
     said = r"stopped at once, before the run was first saved\. To begin it again: "
-    check_last_words(wait_for(process), 143, said, tmp_path)
+    with killed_at_last(start_training(slow, tmp_path / "run", "--json", "--quiet")) as process:
+        stop_worker(process)
+        for _ in range(2):
+            time.sleep(PRESSES)
+            process.terminate()
+        check_last_words(wait_for(process), 143, said, tmp_path)
 
 
 def test_a_stopped_worker_that_goes_on_lets_the_first_signal_save(
     endless: Case, tmp_path: Path
 ) -> None:
-    process = train_one_epoch(endless, tmp_path / "run", "--json", "--quiet")
-    worker = stop_worker(process)
-    process.terminate()
-    time.sleep(PRESSES)
-    os.kill(worker, signal.SIGCONT)
-    exited = wait_for(process)
+    started = train_one_epoch(endless, tmp_path / "run", "--json", "--quiet")
+    with killed_at_last(started) as process:
+        worker = stop_worker(process)
+        process.terminate()
+        time.sleep(PRESSES)
+        os.kill(worker, signal.SIGCONT)
+        exited = wait_for(process)
     assert (exited.code, json.loads(exited.stdout)["stopped"]) == (143, "terminated")
 
 

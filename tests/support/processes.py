@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,25 @@ def train_one_epoch(case: Case, folder: Path, *words: object) -> Process:
 def wait_for_epochs(process: Process, folder: Path, count: int = 1) -> None:
     """Return when a run has logged so many epochs."""
     log = folder / "metrics.jsonl"
+    end = time.monotonic() + TIMEOUT
     while not (log.exists() and log.read_bytes().count(b"\n") >= count):
         assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "a run logs no epoch"
         time.sleep(0.005)
+
+
+@contextmanager
+def killed_at_last(process: Process) -> Iterator[Process]:
+    """A process with a process group of its own; kills what is left of the group at the end."""
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
 
 
 def wait_until_in(process: Process, call: str) -> None:

@@ -186,16 +186,16 @@ def test_a_worker_that_fails_says_nothing_and_is_told_of_in_the_same_sentence(
     assert capfd.readouterr() == ("", "")
 
 
-def test_dismissed_workers_go_at_once_wherever_they_are() -> None:
-    for sums_before in range(4):
-        workers = ForkedWorkers(3, 1, np.float64)
-        workers.start(lambda rank, workers=workers: counting(workers))
-        children_then = workers.children
-        for _ in range(sums_before):
-            workers.allreduce(np.ones((1, 1)))
-        workers.close()
-        workers.close()  # nobody is left to be sent away
-        assert all(map(ended, children_then))
+@pytest.mark.parametrize("sums_before", range(4))
+def test_closed_workers_end_at_once_wherever_they_are(sums_before: int) -> None:
+    workers = ForkedWorkers(3, 1, np.float64)
+    workers.start(lambda rank: counting(workers))
+    children_then = workers.children
+    for _ in range(sums_before):
+        workers.allreduce(np.ones((1, 1)))
+    workers.close()
+    workers.close()  # there are none left
+    assert all(map(ended, children_then))
 
 
 @pytest.mark.parametrize(
@@ -370,10 +370,9 @@ def test_signals_to_all_are_left_to_the_first_process_to_decide_about() -> None:
             os.killpg(process.pid, number)
             time.sleep(0.02)
             assert not any(map(ended, workers))
-        os.killpg(
-            process.pid, numbers[-1]
-        )  # the last that the first process waits for before it sums on
-        assert process.communicate(timeout=30) == ("3.0\n", None)
+        # The last one that the first process waits for before it adds up once more:
+        os.killpg(process.pid, numbers[-1])
+        assert process.communicate(timeout=30)[0] == "3.0\n"
         assert process.returncode == 0
         assert wait_until_ended(workers, seconds=1) == []
 
