@@ -19,7 +19,7 @@ QUESTIONS = {
     "description": r"/api/v1/json/data/(\d+)",
     "features": r"/api/v1/json/data/features/(\d+)",
     "qualities": r"/api/v1/json/data/qualities/(\d+)",
-    "download": r"/data/v1/download/(\d+)/.+\.arff",
+    "download": r"/data/v1/download/(\d+)(?:/.+\.arff)?",
 }
 Columns: TypeAlias = dict[str, str | list[str]]  # by name: an ARFF type, or nominal values
 TYPES = {"STRING": "string"}  # what OpenML calls an ARFF type; all others are "numeric"
@@ -123,6 +123,7 @@ class Openml:
             "version": str(each.version),
             "description": f"{each.name}, as small as it can be",
             "format": "Sparse_ARFF" if each.sparse else "ARFF",
+            "file_id": did,
             "url": f"{self.url}/data/v1/download/{did}/{each.name}.arff",
             "status": each.status,
             "md5_checksum": hashlib.md5(each.arff()).hexdigest(),
@@ -150,9 +151,9 @@ def redirected(url: str) -> Iterator[None]:
     from sklearn.datasets import _openml
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_SEARCH_NAME", "_DATA_INFO", "_DATA_FEATURES", "_DATA_QUALITIES"):
-            address = getattr(_openml, name)  # of www.openml.org, or of api.openml.org before
-            patch.setattr(_openml, name, re.sub(r"^https://[a-z.]+", url, address))
+        for name, address in vars(_openml).copy().items():
+            if isinstance(address, str) and re.match(r"https://(api|www)\.openml\.org", address):
+                patch.setattr(_openml, name, re.sub(r"^https://[a-z.]+", url, address))
         patch.setattr(_openml, "time", SimpleNamespace(sleep=lambda seconds: None))
         patch.setenv("no_proxy", "127.0.0.1")
         yield
