@@ -1,6 +1,6 @@
-"""The homework's derivation as it is printed: is it right? Ask
+"""The homework's derivation as it is printed.
 
-mlpcli gradcheck --impl examples/homework_as_printed.py
+To check it: mlpcli gradcheck --impl examples/homework_as_printed.py
 """
 
 import numpy as np

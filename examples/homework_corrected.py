@@ -1,6 +1,6 @@
-"""The homework's derivation, with what its printed 3.4 leaves out put right. Ask
+"""The homework's derivation with its equation 3.4 corrected.
 
-mlpcli gradcheck --impl examples/homework_corrected.py
+To check it: mlpcli gradcheck --impl examples/homework_corrected.py
 """
 
 import numpy as np
