@@ -93,6 +93,10 @@ def test_a_dry_run_finds_what_a_run_would_refuse(command: Command, tmp_path: Pat
         (("--batch-size", "9"), "training.batch_size", 9),
         (("--lr", "0.125"), "optimizer.lr", 0.125),
         (("--optimizer", "sgd"), "optimizer.name", "sgd"),
+        (("--optimizer", "ADAM"), "optimizer.name", "adam"),
+        (("--activation", "ReLU"), "network.activation", "relu"),
+        (("--activation", "tanh"), "network.activation", "tanh"),
+        (("--set", "optimizer.schedule=Linear"), "optimizer.schedule", "linear"),
         (("--threads", "3"), "training.threads", 3),
         (("--threads", "0"), "training.threads", 0),
         (("--seed", "0"), "seed", 0),
@@ -112,3 +116,18 @@ def test_each_flag_sets_its_key_and_wins_over_the_file(
     for name in key.split("."):
         setting = setting[name]
     assert setting == (str(rows) if value == "ROWS" else value)
+
+
+def test_target_names_the_column_of_the_label(command: Command, tmp_path: Path) -> None:
+    write_csv(tmp_path / "rows.csv", ("yes", "no"))
+    lines = (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()
+    turned = [",".join(reversed(line.split(","))) for line in lines]
+    text = "\n".join(["Answer,a,b,c", *turned, ""])
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
+    words = ("train", "--data", "rows.csv", "--dry-run", "--json")
+    document = read_document(command(*words, "--target", "Answer").stdout)
+    assert document["config"]["data"]["target"] == "Answer"
+    assert document["data"]["classes"] == ["no", "yes"]
+    assert command(*words).exit_code == 2  # the last column is no label
+    refused = command(*words, "--target", "answer")
+    assert "(data.target)" in read_document(refused.stdout)["error"]
