@@ -78,8 +78,10 @@ class Optimizer(Section):
     @model_validator(mode="before")
     @classmethod
     def _default_rate(cls, values: dict[str, Any]) -> dict[str, Any]:
-        rule = str(values.get("name", DEFAULT_RULE))
-        if rule not in LEARNING_RATES:  # which is refused, and not for its learning rate
+        rule = values.get("name", DEFAULT_RULE)
+        if (
+            not isinstance(rule, str) or rule not in LEARNING_RATES
+        ):  # which is refused, and not for its learning rate
             rule = DEFAULT_RULE
         return {"lr": LEARNING_RATES[rule]} | values
 

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from mlpcli.config import DEFAULT_RULE, Config, allowed, choices, every_key, flat, sections
 from mlpcli.errors import ConfigError
 
+MAX_SHOWN = 200  # characters of a value in a message
+MANY_DIGITS = "a number of thousands of digits"
 FLAGS = {"data.source": "--data", "optimizer.name": "--optimizer"}  # not named as their keys are
 ALSO_CALLED = {"sigmoid": "logistic", "linear": "identity", "nesterov": "momentum"}
 
@@ -135,8 +137,7 @@ def _choice_meant(key: str, value: Any) -> str:
 def _spelling(key: str, value: Any, right: str) -> str:
     """How to write a value that TOML takes for another type than was meant, or ''."""
     if not isinstance(value, str):
-        text_meant = right.startswith("a text")
-        return f" Write --set '{key}=\"{value}\"' for that text." if text_meant else ""
+        return _as_text(key, value, right)
     if value.lower() in ("true", "false"):
         return f" In TOML, write {value.lower()}."
     try:
@@ -145,11 +146,24 @@ def _spelling(key: str, value: Any, right: str) -> str:
         return ""
 
 
+def _as_text(key: str, value: Any, right: str) -> str:
+    """How to write a value as a text, if the key takes one, or ''."""
+    if not right.startswith("a text") or _as_toml(value) == MANY_DIGITS:
+        return ""
+    if len(str(value)) > MAX_SHOWN:
+        return ""
+    return f" Write --set '{key}=\"{value}\"' for that text."
+
+
 def _as_toml(value: Any) -> str:
+    """The value for a message, cut if it is long."""
     try:
-        return json.dumps(value, ensure_ascii=False, default=str)
+        text = json.dumps(value, ensure_ascii=False, default=str)
     except ValueError:
-        return "a number of thousands of digits"
+        return MANY_DIGITS
+    if len(text) > MAX_SHOWN:
+        return f"{text[:MAX_SHOWN]}…"
+    return text
 
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:

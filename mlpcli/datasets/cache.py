@@ -68,6 +68,14 @@ def _is_own(status: os.stat_result) -> bool:
     return status.st_uid in (os.geteuid(), 0)
 
 
+def size(name: str) -> int:
+    """The bytes of the table that is cached under that name, or 0 if there is none."""
+    try:
+        return os.stat(folder() / f"{name}.npz").st_size
+    except (OSError, RuntimeError, ValueError):  # RuntimeError if there is no home folder
+        return 0
+
+
 def load(name: str, origin: str) -> Table | None:
     """The table that is cached under that name, or None if there is none or it is damaged.
 

@@ -11,7 +11,7 @@ from typing import IO, NamedTuple, TypeAlias
 import numpy as np
 
 from mlpcli.arrays import Raw
-from mlpcli.datasets.table import Table, checked_table, with_test
+from mlpcli.datasets.table import Table, check_rows, checked_table, with_test
 from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.messages import size_in_words
 from mlpcli.storage.reading import (
@@ -60,7 +60,9 @@ def _read_subset(folder: Path, subset: str) -> Table | None:
             f"{folder}: has {images.name}, but not the labels "
             f"{subset}-labels-idx1-ubyte that go with it."
         )
-    return checked_table(str(images), read_idx(images), read_idx(labels))
+    x = read_idx(images)
+    check_rows(images, len(x))
+    return checked_table(str(images), x, read_idx(labels))
 
 
 def _find(folder: Path, subset: str, kind: str, ndim: int) -> Path | None:

@@ -14,7 +14,7 @@ from mlpcli.datasets import cache
 from mlpcli.datasets.labels import label_column
 from mlpcli.datasets.table import Table, as_uint8_if_lossless, checked_table, with_test
 from mlpcli.errors import DataError
-from mlpcli.messages import Notify
+from mlpcli.messages import Notify, announce_reading
 
 MNIST_TEST = 10_000  # the last rows of mnist_784 are the test set that everyone uses
 INSTEAD = "Without a network, name local files: a folder of IDX files, an .npz or a .csv."
@@ -73,6 +73,7 @@ def _cached(key: str, origin: str, notify: Notify, make: Callable[[], Table]) ->
     danger = cache.danger()
     if danger:
         raise DataError(danger)
+    announce_reading(origin, cache.size(key), notify)
     table = cache.load(key, origin)
     if table is not None:
         return table

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlpcli.arrays import Raw
-from mlpcli.datasets.table import Table, checked_table, with_test
+from mlpcli.datasets.table import Table, check_rows, checked_table, with_test
 from mlpcli.errors import DataError
 from mlpcli.messages import names_in_words
 from mlpcli.storage.reading import read_npz
+
+MAX_SHOWN = 60  # characters of an array's name in a message
 
 
 def read(path: Path) -> Table:
@@ -26,9 +28,10 @@ def read(path: Path) -> Table:
 def _read_pair(path: Path, arrays: Mapping[str, Raw], x: str, y: str) -> Table:
     for name in (x, y):
         if name not in arrays:
-            held = names_in_words(sorted(arrays)) or "nothing"
+            held = names_in_words([held[:MAX_SHOWN] for held in sorted(arrays)]) or "nothing"
             raise DataError(
                 f"{path}: has no array {name!r}; it holds {held}. "
                 f"Save features as {x} and labels as {y}."
             )
+    check_rows(path, arrays[x].size and len(arrays[x]))
     return checked_table(f"{path} ({x}, {y})", arrays[x], arrays[y])

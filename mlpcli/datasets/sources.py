@@ -7,7 +7,7 @@ from pathlib import Path
 from mlpcli.datasets import csvfile, idx, named, npz
 from mlpcli.datasets.table import Table
 from mlpcli.errors import DataError, UnreadableFileError
-from mlpcli.messages import Notify, system_reason
+from mlpcli.messages import Notify, announce_reading, system_reason
 
 NAMES = ("digits", "mnist")
 OPENML = "openml:"
@@ -51,15 +51,15 @@ def read(source: str, target: str, notify: Notify) -> Table:
     if source.startswith(OPENML):
         return named.openml(source.removeprefix(OPENML), notify)
     try:
-        return _read_path(Path(os.path.expanduser(source)), target)
+        return _read_path(Path(os.path.expanduser(source)), target, notify)
     except UnreadableFileError as error:
         raise DataError(str(error)) from error
 
 
-def _read_path(path: Path, target: str) -> Table:
+def _read_path(path: Path, target: str, notify: Notify) -> Table:
     """Read a folder, or a file by the ending of its name."""
     try:
-        path.stat()
+        announce_reading(path, _size(path), notify)
     except OSError as error:
         raise DataError(_not_found(path, system_reason(error))) from error
     except ValueError as error:  # a NUL byte
@@ -74,6 +74,13 @@ def _read_path(path: Path, target: str) -> Table:
     if ending:
         raise DataError(f"{path}: its name ends in {path.suffix!r}, and data can be {KINDS}.")
     raise DataError(f"{path}: its name has no ending, and data can be {KINDS}.")
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file, or of the files in a folder; raises OSError or ValueError."""
+    if path.is_dir():
+        return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())
+    return path.stat().st_size
 
 
 def _not_found(path: Path, reason: str) -> str:

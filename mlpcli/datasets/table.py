@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,12 @@ import numpy as np
 from mlpcli.arrays import SWEEP, Raw, chunks
 from mlpcli.datasets.labels import LabelColumn, checked_labels
 from mlpcli.errors import DataError, UnreadableFileError
+from mlpcli.messages import size_in_words
 from mlpcli.storage.reading import check_memory
 
 MIN_SIDE = 16  # pixels: a smaller square number of features is square by chance
 BYTES_PER_LABEL = 24  # in memory, at most, while labels become indices
+FEW_ROWS = 1 << 20
 MAX_FEATURE = np.finfo(np.float32).max
 
 
@@ -76,6 +79,19 @@ def check_room(origin: str, nbytes: int) -> None:
         check_memory(Path(origin), nbytes)
     except UnreadableFileError as error:
         raise DataError(f"{origin}: {error.problem}. {error.advice}") from error
+
+
+def check_rows(path: Path, n_rows: int) -> None:
+    """Raise DataError if a file is packed so far that it has less than a bit for each row.
+
+    Each row takes memory for its label and its place in the split, whatever its features take.
+    """
+    nbytes = os.path.getsize(path)
+    if n_rows > max(FEW_ROWS, 8 * nbytes):
+        raise DataError(
+            f"{path}: claims {n_rows:,} rows in {size_in_words(nbytes)}, which is less than a bit "
+            "for each. Save such rows uncompressed."
+        )
 
 
 def _copied_bytes(x: Raw) -> int:

@@ -31,7 +31,7 @@ BLOCK = 1 << 20  # bytes read at a time
 MAX_TEXT = 1 << 20  # bytes of a configuration
 MAX_DEFLATE = 1032  # deflate shrinks nothing further than this, so a larger claim is a lie
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)  # what readers raise for a broken archive
-MAX_UNPACKED = 100  # times its size that a file of data may unpack to, beyond SMALL
+MAX_UNPACKED = 100  # times its size that a file may unpack to, beyond SMALL
 SMALL = 1 << 24  # bytes that any file may unpack to
 SAVE_AGAIN = "Write it again with numpy.savez."
 UNCOMPRESSED = "Write it with numpy.savez, not with savez_compressed."
@@ -51,12 +51,8 @@ def check_memory(path: Path, nbytes: int) -> None:
 def check_unpacked(path: Path, packed: int, unpacked: int, advice: str) -> None:
     """Refuse a small file that unpacks to what fills the memory; data does not shrink so far."""
     if unpacked > MAX_UNPACKED * packed + SMALL:
-        raise UnreadableFileError(
-            path,
-            f"unpacks from {size_in_words(packed)} to {size_in_words(unpacked)}, "
-            f"more than {MAX_UNPACKED} times as much",
-            advice,
-        )
+        sizes = f"{size_in_words(packed)} to {size_in_words(unpacked)}"
+        raise UnreadableFileError(path, f"unpacks from {sizes}, more than data ever does", advice)
 
 
 @contextmanager
@@ -143,8 +139,7 @@ def read_npz(path: Path, most_packed: int = MAX_DEFLATE) -> dict[str, Raw]:
                 check_memory(path, nbytes)
                 for member in members:
                     _check_packing(path, member, most_packed)
-                length = os.fstat(file.fileno()).st_size
-                check_unpacked(path, length, nbytes, UNCOMPRESSED)
+                check_unpacked(path, os.fstat(file.fileno()).st_size, nbytes, UNCOMPRESSED)
                 return {
                     _array_name(member): _read_member(path, archive, member) for member in members
                 }

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 import mlpcli
 from mlpcli.cli.app import app
+from mlpcli.errors import MlpcliError
 from tests.support.formats import npy, npy_header, npz
 from tests.support.mutations import Members
 
@@ -130,3 +131,40 @@ def packed_zeros(members: Members, largest: str) -> bytes:
     """An archive with a true array of 96 MiB of zeros, packed to a thousandth."""
     zeros = npy(np.zeros(24 * 2**20, "f4"))
     return npz(members | {f"{largest}.npy": zeros}, zipfile.ZIP_DEFLATED)
+
+
+# Amplification: what a loader takes of memory for a small file
+
+
+def measure_reading(read: Callable[[Path], object], path: Path, at_most: int) -> Measurement:
+    """Read a file in a process of its own, which cannot have more memory than that.
+
+    The exit code is 0 for what was read, 2 for what was refused in a sentence, else -1.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_read, args=(theirs, read, path, at_most))
+    process.start()
+    try:
+        assert ours.poll(TIMEOUT), f"reading {path} hangs"
+        return Measurement(*ours.recv())
+    finally:
+        process.join(TIMEOUT)
+        process.kill()
+
+
+def _read(answer: Connection, read: Callable[[Path], object], path: Path, at_most: int) -> None:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    limit = pages * os.sysconf("SC_PAGE_SIZE") + at_most
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    code, message = 0, ""
+    try:
+        read(path)
+    except MlpcliError as error:
+        code, message = 2, str(error)
+    except BaseException as error:
+        code, message = -1, repr(error)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer.send((code, message, (after - before) * KIB))

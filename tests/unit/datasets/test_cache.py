@@ -1,5 +1,7 @@
 """The cache: where it is, what it keeps, and that a damaged file in it is never believed."""
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.datasets import cache
+from mlpcli.datasets import cache, named
 from mlpcli.datasets.table import Table, checked_table, fingerprint
+from mlpcli.errors import DataError
 from mlpcli.storage.writing import write_npz
 from tests.support.formats import damaged, many, npy, npz, put
 
@@ -148,3 +151,63 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
     assert cache.load("name", "data") is None
     said = cache.store("name", TABLE)
     assert said == "The data set is not kept for the next time: Could not determine home directory."
+
+
+# A cache that others can write to
+
+
+@pytest.mark.parametrize("variable", ["MLPCLI_CACHE", "XDG_CACHE_HOME"])
+@pytest.mark.parametrize(
+    ("mode", "refused"),
+    [(0o700, False), (0o755, False), (0o775, True), (0o757, True), (0o1777, False)],
+)
+def test_a_folder_that_others_can_write_to_is_refused(
+    variable: str, mode: int, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLPCLI_CACHE")
+    monkeypatch.setenv(variable, str(tmp_path))
+    cache.folder().mkdir(exist_ok=True)
+    cache.folder().chmod(mode)
+    said = f"{cache.folder()}: other users can write to this cache folder. Take that permission"
+    assert cache.danger().startswith(said) == refused
+    assert bool(cache.danger()) == refused
+
+
+def test_the_folder_of_another_user_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cache.store("name", TABLE) == ""
+    own = os.stat(folder).st_uid
+    monkeypatch.setattr(cache, "_is_own", lambda status: status.st_uid == own + 1)
+    assert cache.danger().startswith(f"{folder}: this cache folder belongs to another user.")
+    assert cache.load("name", "data") is None
+
+
+def test_the_systems_and_ones_own_files_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    owners = {
+        uid: cache._is_own(os.stat_result((0, 0, 0, 0, uid, *[0] * 5))) for uid in (0, 1000, 7)
+    }
+    assert owners == {0: True, 1000: True, 7: False}
+
+
+def test_the_folder_is_made_for_the_user_alone(folder: Path) -> None:
+    former = os.umask(0)
+    try:
+        assert cache.store("name", TABLE) == ""
+    finally:
+        os.umask(former)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert cache.danger() == ""
+
+
+def test_digits_are_read_without_a_cache_in_danger_and_others_refused(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    said: list[str] = []
+    assert named.digits(said.append).n_rows == 1797
+    assert said == []
+    assert list(folder.iterdir()) == []
+    with pytest.raises(DataError, match="other users can write to this cache folder"):
+        named.mnist(said.append)
+    assert list(folder.iterdir()) == []

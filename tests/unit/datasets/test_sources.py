@@ -9,6 +9,7 @@ import pytest
 
 from mlpcli.datasets.sources import absolute, is_path, read, short_name
 from mlpcli.errors import DataError
+from mlpcli.messages import LARGE
 from tests.support.formats import idx, idx_folder
 
 KINDS = "digits, mnist, openml:NAME, a folder of IDX files, an .npz file or a .csv file"
@@ -138,3 +139,37 @@ def test_a_path_is_made_absolute_and_a_name_stays(
 ) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     assert absolute(source) == expected.format(folder=folder)
+
+
+@pytest.mark.parametrize(("nbytes", "said"), [(LARGE - 1, False), (LARGE, True)])
+def test_a_large_file_is_announced(nbytes: int, said: bool, folder: Path) -> None:
+    path = folder / "rows.csv"
+    path.write_bytes(b"1,a\n2,b\n".ljust(nbytes, b"\n"))
+    messages: list[str] = []
+    read("rows.csv", "", messages.append)
+    assert messages == ["Reading rows.csv, 8.0 MiB."] * said
+
+
+def test_a_large_folder_is_announced_by_all_its_files(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idx_folder(folder / "images")
+    size = sum(path.stat().st_size for path in (folder / "images").iterdir())
+    messages: list[str] = []
+    read("images", "", messages.append)
+    assert messages == []
+    monkeypatch.setattr("mlpcli.messages.LARGE", size)
+    read("images", "", messages.append)
+    assert messages == [f"Reading images, {size} bytes."]
+
+
+def test_a_large_set_in_the_cache_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLPCLI_CACHE", str(tmp_path / "cache"))
+    messages: list[str] = []
+    monkeypatch.setattr("mlpcli.messages.LARGE", 1)
+    read("digits", "", messages.append)
+    assert messages == []  # nothing is read from a cache that is empty
+    read("digits", "", messages.append)
+    assert [message.split(",")[0] for message in messages] == ["Reading digits"]

@@ -1,5 +1,7 @@
 """Tables: what they must be before they are used, their fingerprint and their columns."""
 
+import hashlib
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from mlpcli.arrays import SWEEP, Raw
+from mlpcli.datasets.labels import label_column
 from mlpcli.datasets.table import (
     Table,
     as_uint8_if_lossless,
@@ -238,3 +241,41 @@ def test_a_column_that_is_missing_is_named() -> None:
     table = replace(table_of(X, Y), columns=("a", "b"))
     with pytest.raises(DataError, match=r"^data: has no column 'c', which the model has\.$"):
         match_columns(table, ("b", "c"), 2, "the model")
+
+
+def test_one_long_label_among_many_costs_its_own_length() -> None:
+    labels = ["b"] * 20_000
+    labels[7] = "é" * 1000
+    column = label_column(["b", labels[7]], (np.arange(20_000) == 7).astype(np.intp))
+    x = np.zeros((20_000, 1), np.uint8)
+    tracemalloc.start()
+    try:
+        short = fingerprint(checked_table("data", x, column))
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20 < 20_000 * 1000
+    finally:
+        tracemalloc.stop()
+    encoded = np.char.encode(np.array(labels), "utf-8")
+    digest = hashlib.sha256()
+    for array in (x, encoded):
+        digest.update(f"rows {array.dtype.str} {array.shape}".encode() + array.tobytes())
+    assert short == digest.hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.array(["a", "b" * 1001, "a"]), "the label in row 1 (counted from 0) has 1,001 charac"),
+        (np.array([b"a", b"a", b"b" * 1001]), "the label in row 2 (counted from 0) has 1,001 char"),
+        (np.arange(100_001), "has more than 100,000 different labels, too many to be classes."),
+        (np.arange(100_001).astype("U6"), "has more than 100,000 different labels"),
+    ],
+)
+def test_labels_too_long_or_too_many_are_refused(labels: Raw, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        checked_table("data", np.zeros((len(labels), 1)), labels)
+    assert str(caught.value).startswith(f"data: {said}")
+
+
+def test_some_rows_have_only_their_own_labels() -> None:
+    labels = table_of(X, np.array(["a", "c", "b"])).labels[1:]
+    assert (labels.names, labels.tolist()) == (("b", "c"), ["c", "b"])
