@@ -79,9 +79,8 @@ class Optimizer(Section):
     @classmethod
     def _default_rate(cls, values: dict[str, Any]) -> dict[str, Any]:
         rule = values.get("name", DEFAULT_RULE)
-        if (
-            not isinstance(rule, str) or rule not in LEARNING_RATES
-        ):  # which is refused, and not for its learning rate
+        is_known = isinstance(rule, str) and rule in LEARNING_RATES
+        if not is_known:  # which is refused, and not for its learning rate
             rule = DEFAULT_RULE
         return {"lr": LEARNING_RATES[rule]} | values
 

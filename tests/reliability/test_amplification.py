@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from mlpcli.commands import settings
+from mlpcli.config import allowed, every_key
 from mlpcli.datasets import assemble, cache
+from mlpcli.errors import ConfigError
 from mlpcli.storage import checkpoint, modelfile
 from mlpcli.storage.runfolder import best_epoch_of
 from tests.support.formats import idx, npy, npy_header, npz
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.skipif(
     not os.path.exists("/proc/self/statm"), reason="the system does not tell how much is used"
 )
 
+DIGITS = "0x" + "f" * 5000
 MAX_FILE = 200 * 1024  # bytes of each file
 MAX_MEMORY = 160 * 2**20  # bytes of address space; what is resident is less
 MAX_RESIDENT = 100 * 2**20  # bytes
@@ -211,6 +214,29 @@ def test_a_configuration(content: bytes, tmp_path: Path) -> None:
 )
 def test_a_log(content: bytes, tmp_path: Path) -> None:
     assert measured(best_epoch_of, tmp_path / "metrics.jsonl", content).exit_code == 0
+
+
+@pytest.mark.parametrize("value", [DIGITS, f"[{DIGITS}]", f'"{"a" * 100_000}"'])
+@pytest.mark.parametrize("key", [key for key, _ in every_key()])
+def test_a_value_of_thousands_of_digits_or_letters(key: str, value: str, tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text(f"{key} = {value}", encoding="utf-8")
+    takes_text = "a text" in allowed(dict(every_key())[key])
+    if takes_text and value.startswith('"'):
+        settings.load(file, {}, [f"{key}={value}"])
+        return
+    with pytest.raises(ConfigError, match=key) as from_file:
+        settings.load(file, {})
+    with pytest.raises(ConfigError, match=key) as from_set:
+        settings.load(None, {}, [f"{key}={value}"])
+    for caught in (from_file, from_set):
+        assert len(str(caught.value).replace(str(file), "")) < MAX_MESSAGE
+
+
+def test_a_patience_has_an_upper_bound() -> None:
+    assert settings.load(None, {"training.patience": 2**24}).training.patience == 2**24
+    with pytest.raises(ConfigError, match="at most 16,777,216"):
+        settings.load(None, {"training.patience": 2**24 + 1})
 
 
 @pytest.mark.parametrize("read", [read_settings, best_epoch_of], ids=["settings", "log"])
