@@ -16,7 +16,8 @@ from mlpcli.gradcheck.complex_step import EQUATIONS, HOMEWORK
 from mlpcli.gradcheck.derivation import FORMULAS
 from mlpcli.gradcheck.mistakes import CATALOGUE
 from mlpcli.gradcheck.verdict import TOLERANCE
-from mlpcli.storage.runfolder import FILES, LOCK
+from mlpcli.storage.locks import LOCK
+from mlpcli.storage.runfolder import FILES
 from tests.support.command import Run
 from tests.support.pages import ROOT, blocks, codes, table
 
