@@ -8,6 +8,7 @@ from typing import TypeAlias
 Notify: TypeAlias = Callable[[str], object]  # is called with a sentence for the user
 SCHEMA = 1  # of every JSON document
 MAX_NAMES = 10  # that a sentence lists
+LARGE = 8 * 2**20  # bytes of a data set that may take seconds to read
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode that have an effect, and no shape
 JOINERS = "\u200c\u200d"  # of Cf, but scripts such as Persian and Hindi are not right without them
@@ -45,6 +46,12 @@ def size_in_words(nbytes: float) -> str:
             return f"{nbytes:.0f} bytes" if unit == "bytes" else f"{nbytes:.1f} {unit}"
         nbytes /= 1024
     return f"{nbytes:.1f} {largest}"
+
+
+def announce_reading(origin: object, nbytes: int, notify: Notify) -> None:
+    """Say that a data set is being read, if it is so large that it takes a while."""
+    if nbytes >= LARGE:
+        notify(f"Reading {origin}, {size_in_words(nbytes)}.")
 
 
 def system_reason(error: OSError) -> str:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from mlpcli.cli.app import app
 from mlpcli.rendering import console
 from tests.support.cases import MNIST
+from tests.support.child_coverage import ChildCoverage
 from tests.support.command import SMALL, Command, Run, run_command
 from tests.support.terminal import Terminal
 
@@ -37,19 +38,15 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def child_coverage() -> dict[str, str]:
-    """The variables by which coverage measures child processes.
-
-    They are taken out of the environment, since a measured process takes twice as long to start.
-    """
-    names = [name for name in os.environ if name.startswith("COVERAGE_PROCESS")]
-    return {name: os.environ.pop(name) for name in names}
+def child_coverage() -> ChildCoverage:
+    """Coverage of child processes: off but for the tests that ask for measure_children."""
+    return ChildCoverage()
 
 
 @pytest.fixture
-def measure_children(child_coverage: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def measure_children(child_coverage: ChildCoverage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure the coverage of the processes that a test starts."""
-    for name, value in child_coverage.items():
+    for name, value in child_coverage.variables.items():
         monkeypatch.setenv(name, value)
 
 

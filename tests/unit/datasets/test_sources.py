@@ -153,7 +153,8 @@ def test_a_large_file_is_announced(nbytes: int, said: bool, folder: Path) -> Non
 def test_a_large_folder_is_announced_by_all_its_files(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    idx_folder(folder / "images")
+    images, labels = idx(np.zeros((2, 2, 2), np.uint8)), idx(np.arange(2, dtype=np.uint8))
+    idx_folder(folder / "images", train_images=images, train_labels=labels)
     size = sum(path.stat().st_size for path in (folder / "images").iterdir())
     messages: list[str] = []
     read("images", "", messages.append)
