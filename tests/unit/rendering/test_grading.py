@@ -48,7 +48,7 @@ def test_the_verdict_on_a_file_fits_the_terminal(columns: int, tmp_path: Path) -
     lines = [line.rstrip() for line in lines_of(output)]
     assert code == 1
     assert max(map(cell_len, lines)) <= columns
-    assert has_match(r"∂a = .* 3\.4  \(7, 9\) +252  \de-\d\d  \(\d, \d\)  WRONG$", lines)
+    assert has_match(r"∂a = .* 3\.4  \(7, 9\) +373  \de-\d\d  \(\d, \d\)  WRONG$", lines)
     assert has_match(r"∂W1 = xᵀ ∂a .* 3\.4  \(5, 9\) .* right, inherits$", lines)
     assert has_match(r"∂b1 = Σ_rows ∂a +3\.4 +not given$", lines)
     assert has_match(r"seed 0, dropout 0\.5: \d+ of 63 units dropped; of the rest ", lines)
