@@ -1,4 +1,4 @@
-"""The tests compute on one thread each: small products gain nothing from more, and a busy machine loses much."""
+"""The tests compute on one thread each: small products gain nothing from more."""
 
 import os
 

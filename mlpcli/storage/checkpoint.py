@@ -67,7 +67,9 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, dir_fd: int | None = None) -> None:
-    """Write the newest checkpoint and keep the one before; writes nothing if a number is not finite.
+    """Write the newest checkpoint and keep the one before.
+
+    Writes nothing if a number is not finite.
 
     `dir_fd` is the descriptor of the folder, if that is open.
     Raises OutputError if the file cannot be written.

@@ -113,9 +113,11 @@ def test_a_folder_that_is_replaced_while_it_is_locked_is_refused(
         return acquire(self, **options)
 
     monkeypatch.setattr(FileLock, "acquire", swapped)
-    with pytest.raises(OutputError, match="was replaced by another folder"):
-        with locked(tmp_path / "run"):
-            pass
+    with (
+        pytest.raises(OutputError, match="was replaced by another folder"),
+        locked(tmp_path / "run"),
+    ):
+        pass
     monkeypatch.undo()
     with locked(tmp_path / "run"), locked(tmp_path / "old"):
         pass

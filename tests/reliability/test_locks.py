@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlpcli.errors import OutputError
-from mlpcli.storage.runfolder import locked
+from mlpcli.storage.locks import locked
 from tests.support.cases import Case, digits_case, wide_case, write_wide_rows
 from tests.support.interruptions import REFUSAL, start_two
 from tests.support.processes import (

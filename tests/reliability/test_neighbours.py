@@ -1,4 +1,4 @@
-"""Whatever a run does, nothing changes that it was not told to: neighbours, links, copies, modes."""
+"""A run changes nothing that it was not told to: neighbours, targets of links, copies, modes."""
 
 import os
 import stat

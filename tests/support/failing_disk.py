@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 
-
 class FailingDisk:
     """Counts the calls that write, and lets one of them fail, or all from one on."""
 

@@ -102,7 +102,7 @@ def test_the_configurations_that_come_with_the_program_are_valid(path: Path) -> 
 
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Config().seed = 1
+        Config().seed = 1  # type: ignore[misc]
 
 
 # Defaults <- file <- flags <- --set
@@ -368,16 +368,23 @@ def values(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
     if get_origin(kind) is Annotated:
         return values(get_args(kind)[0], list(get_args(kind)[1].metadata))
     if get_args(kind):
-        return st.one_of(values(part, []) for part in get_args(kind))
-    least = [m.ge if isinstance(m, Ge) else m.gt for m in metadata if isinstance(m, Ge | Gt)]
-    most = [m.le if isinstance(m, Le) else m.lt for m in metadata if isinstance(m, Le | Lt)]
+        return st.one_of([values(part, []) for part in get_args(kind)])
+    least: list[Any] = [
+        m.ge if isinstance(m, Ge) else m.gt for m in metadata if isinstance(m, Ge | Gt)
+    ]
+    most: list[Any] = [
+        m.le if isinstance(m, Le) else m.lt for m in metadata if isinstance(m, Le | Lt)
+    ]
     if kind is int:
         return st.integers(least[0], most[0] - 1 if most else None)
     if kind is float:
-        open_ends = {"exclude_min": True} if any(isinstance(m, Gt) for m in metadata) else {}
-        open_ends |= {"exclude_max": True} if most else {}
         return st.floats(
-            least[0], most[0] if most else None, allow_nan=False, allow_infinity=False, **open_ends
+            least[0],
+            most[0] if most else None,
+            allow_nan=False,
+            allow_infinity=False,
+            exclude_min=any(isinstance(m, Gt) for m in metadata),
+            exclude_max=bool(most),
         )
     return st.booleans() if kind is bool else st.text(st.characters(codec="utf-8"), min_size=1)
 

@@ -33,14 +33,15 @@ def csv_run(command: Command, tmp_path: Path) -> Path:
 def scores(command: Command, *words: object) -> dict[str, Any]:
     done = command("eval", *words, "--json")
     assert done.exit_code == 0, done.stderr
-    return json.loads(done.stdout)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
 
 
 def refused(command: Command, *words: object) -> str:
     done = command("eval", *words)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("mlpcli: ")
-    return done.stderr
+    return str(done.stderr)
 
 
 def rewritten(run: Path, **header: Any) -> Path:
@@ -131,7 +132,8 @@ def test_a_model_by_other_hands_can_be_scored_on_data_that_is_named(
     csv_run: Path, command: Command
 ) -> None:
     own = scores(command, csv_run, "--data", "rows.csv")
-    for foreign in (None, [], {"data": 3}, {"seed": -1}, {"later": {"key": 1}}):
+    foreigners: list[Any] = [None, [], {"data": 3}, {"seed": -1}, {"later": {"key": 1}}]
+    for foreign in foreigners:
         assert scores(command, rewritten(csv_run, config=foreign), "--data", "rows.csv") == own
         assert (
             "its header does not say what it was trained on. Name the data with --data."

@@ -226,8 +226,8 @@ def test_under_a_schedule_that_depends_on_it_another_number_of_epochs_is_remarke
     plan, said = resumed(tmp_path / "run", f"training.epochs={epochs}")
     assert plan.config.training.epochs == epochs
     assert said == (
-        f"training.epochs is {epochs} and was 2: the {schedule} schedule depends on it, so this is not what a run "
-        f"of {epochs} from its start would have given."
+        f"training.epochs is {epochs} and was 2: the {schedule} schedule depends on it, so this is "
+        f"not what a run of {epochs} from its start would have given."
     )
     assert resumed(tmp_path / "run", "training.epochs=2")[1] == ""
 

@@ -36,7 +36,7 @@ from tests.support.command import SMALL, Command, Run, write_csv
 
 KEYS = dict(every_key())
 QUICK = ("network.hidden=8", "training.epochs=2")
-LATE_DIVERGENCE = (  # the learning rate rises by the epoch; after a few it is too high for this network
+LATE_DIVERGENCE = (  # the learning rate rises by the epoch; after a few it is too high
     *(
         "network.activation=identity",
         "network.dropout=0",
@@ -56,7 +56,8 @@ def executed(out: Path, *sets: str) -> Result:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
@@ -360,7 +361,7 @@ def rows(tmp_path: Path) -> str:
 
 
 def at(number: int, answer: StopReason | BaseException) -> Any:
-    """An observer that answers the event of that number, from 0, with a reason to stop, or with an exception."""
+    """An observer that answers the event of that number, from 0, with a reason or an exception."""
     seen = iter(range(10_000))
 
     def observer(event: Event) -> StopReason | None:
@@ -698,8 +699,8 @@ def test_a_signal_in_the_middle_ends_cleanly_with_the_best_model(
 
 @contextmanager
 def two_processes(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """A long run in two processes, in a process group of its own and after a few epochs; and its worker's id."""
-    path = write_wide(folder / "wide.npz")
+    """A long run in two processes, in a process group of its own, and its worker's id."""
+    path = str(write_wide(folder / "wide.npz"))
     words = [
         "train",
         "--data",

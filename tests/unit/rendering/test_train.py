@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from mlpcli.commands import plan as planning
 from mlpcli.commands import settings
 from mlpcli.commands import train as run
+from mlpcli.commands.plan import New
 from mlpcli.commands.resume import resuming
 from mlpcli.commands.train import Result
 from mlpcli.model.metrics import Scores
@@ -241,6 +242,6 @@ def test_a_run_folder_that_looks_like_a_flag_can_be_typed(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     result = a_result(tmp_path / "run", scores_of(95), 20, 7)
-    beginning = replace(result.plan.beginning, folder=Path("--json"))  # type: ignore[call-arg]
+    beginning = New(Path("--json"), folder_given=True, overwrite=False)
     odd = replace(result, plan=replace(result.plan, beginning=beginning))
     assert lines_of(printed(terminal(50), show_result, odd))[-2] == "next     mlpcli eval ./--json"

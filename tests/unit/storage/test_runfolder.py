@@ -27,7 +27,7 @@ SETS = ("network.hidden=4", "training.epochs=1")
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    """Everything under a folder but a lock, which stays: the content of each file, None for a folder."""
+    """Everything under a folder but locks: the content of each file, None for a folder."""
     found = [path for path in folder.rglob("*") if path.name != LOCK]
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
@@ -207,7 +207,7 @@ def test_a_model_is_found_by_its_folder_or_by_its_own_name(digits_run: Path) -> 
 @pytest.mark.parametrize("name", ["nothing", "nothing.npz", "x" * 300, "empty"])
 def test_a_model_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match="there is no such model|holds no model.npz"):
+    with pytest.raises(ModelError, match=r"there is no such model|holds no model\.npz"):
         model_path(tmp_path / name)
 
 

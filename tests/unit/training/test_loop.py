@@ -1,4 +1,4 @@
-"""The training loop, against scikit-learn and the oracle; its state, its memory and its ways to stop."""
+"""The training loop, against scikit-learn and the oracle; its state, memory and ways to stop."""
 
 import copy
 import math
@@ -68,6 +68,7 @@ def dataset(rows: int = N, dtype: type = np.float64, D: int = D, K: int = K) -> 
     """Rows at scattered places of one table, with a scaling that is not the identity."""
     stream = np.random.default_rng(0)
     total = rows + 19
+    x: Floats
     x, labels, places = (
         stream.normal(1, 2, (total, D)).astype(dtype),
         stream.integers(0, K, total),
@@ -168,7 +169,7 @@ def textbook(config: Config) -> reference.Rule:
 
 
 def reference_run(config: Config, data: Dataset) -> Iterator[tuple[float, reference.Array]]:
-    """Each step's loss and the parameters after it, by the oracle, given the run's own start, order and masks."""
+    """Each step's loss and the parameters after it, by the oracle, from the run's own draws."""
     twin, rule = (
         new_state(config, SHAPE, Streams.from_seed(config.seed), np.float64),
         textbook(config),
@@ -423,7 +424,8 @@ def test_pauses_change_nothing_and_at_each_the_state_is_whole(rule: str, process
     end = state.network.theta.tobytes()
 
     state, data, config = fresh(values, np.float32)
-    events, paused = [], []
+    events: list[Event] = []
+    paused = []
     with closing(train(state, data, config, processes)) as running:
         event = next(running)
         while not isinstance(event, Stopped):
@@ -515,7 +517,7 @@ def last(events: list[Event]) -> Stopped:
 def ends_at(
     values: dict[str, Any], spoil_at: tuple[int, int] | None = None
 ) -> tuple[list[Event], TrainingState]:
-    """A run's events and state; just after batch `spoil_at` = (epoch, batch) a weight becomes NaN."""
+    """A run's events and state; after batch `spoil_at` = (epoch, batch) a weight becomes NaN."""
     state, data, config = fresh(values, np.float32)
     events: list[Event] = []
     for event in train(state, data, config):
@@ -559,7 +561,7 @@ def test_an_absurd_learning_rate_ends_in_a_sentence_and_never_in_a_warning(
 
 
 def guessing_wrong_by(mean: float) -> list[Event]:
-    """A run that hardly moves, of a network that gives label 0 so little that the mean loss is this."""
+    """A run that hardly moves, of a network whose mean loss is this."""
     state, data, config = fresh(NO_DROPOUT | {"optimizer.lr": 1e-30})
     state.network.theta[:] = 0
     share = np.mean(data.train.labels[data.train.index] == 0)
@@ -585,7 +587,7 @@ def test_a_mean_loss_just_under_that_goes_on() -> None:
 
 
 def images(dtype: type) -> Dataset:
-    """Images of 300 pixels whose first 40 and last 33 are blank, as bytes or as the same numbers in a float type."""
+    """Images of 300 pixels whose first 40 and last 33 are blank, as bytes or as floats."""
     stream, pixels = np.random.default_rng(0), 300
     x = stream.integers(1, 256, (N + 12, pixels)) * (stream.random((N + 12, pixels)) < 0.3)
     x[:, :40] = x[:, -33:] = 0

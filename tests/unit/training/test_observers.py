@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from mlpcli.training.events import (
     Stopped,
     StopReason,
 )
+from mlpcli.training.loop import Events
 from mlpcli.training.observers import (
     MAX_SAVING_SHARE,
     SAME_ACT,
@@ -57,17 +58,19 @@ def epochs() -> Iterator[EpochDone]:
     return (epoch_done(n, loss) for n, loss in enumerate(LOSSES, 1))
 
 
-def a_run(answers: list[StopReason | None]) -> Generator[Event, StopReason | None, None]:
+def a_run(answers: list[Answer]) -> Events:
     """A run that writes down each answer, and stops at the first that is not None."""
-    for event in [
+    events: list[Event] = [
         Started(2, 1),
         BatchDone(1, 1, 23, 0.5),
         epoch_done(1, 0.5),
         BatchDone(2, 1, 23, 0.4),
-    ]:
-        answers.append((yield event))
-        if answers[-1]:
-            yield Stopped(answers[-1])
+    ]
+    for event in events:
+        answer = yield event
+        answers.append(answer)
+        if answer and answer != "pause":
+            yield Stopped(answer)
             return
     yield Stopped("finished")
 
@@ -78,8 +81,15 @@ def asking(reason: StopReason, kind: type[Event]) -> Observer:
 
 def test_drive_shows_every_event_to_every_observer_in_turn_and_returns_the_last() -> None:
     shown: list[tuple[str, type[Event]]] = []
-    observers = [lambda event, name=name: shown.append((name, type(event))) for name in "ab"]
-    answers: list[StopReason | None] = []
+
+    def observer(name: str) -> Observer:
+        def note(event: Event) -> None:
+            shown.append((name, type(event)))
+
+        return note
+
+    observers = [observer(name) for name in "ab"]
+    answers: list[Answer] = []
     assert drive(a_run(answers), observers) == Stopped("finished")
     kinds = [Started, BatchDone, EpochDone, BatchDone, Stopped]
     assert shown == [(name, kind) for kind in kinds for name in "ab"]
@@ -89,10 +99,12 @@ def test_drive_shows_every_event_to_every_observer_in_turn_and_returns_the_last(
 @pytest.mark.parametrize(("kind", "asked"), [(Started, 1), (BatchDone, 2), (EpochDone, 3)])
 def test_drive_passes_a_reason_back_and_shows_stopped_to_all(kind: type[Event], asked: int) -> None:
     shown: list[Event] = []
-    answers: list[StopReason | None] = []
-    stopped = drive(
-        a_run(answers), [asking("interrupted", kind), lambda event: shown.append(event)]
-    )
+    answers: list[Answer] = []
+
+    def note(event: Event) -> None:
+        shown.append(event)
+
+    stopped = drive(a_run(answers), [asking("interrupted", kind), note])
     assert stopped == Stopped("interrupted")
     assert answers == [None] * (asked - 1) + ["interrupted"]
     assert len(shown) == asked + 1
@@ -120,7 +132,7 @@ def test_the_best_model_is_the_first_with_the_lowest_validation_loss(network: Ne
     seen = []
     for event in epochs():
         network.theta[:] = event.epoch
-        assert observer(event) is None
+        observer(event)
         seen.append((best.epoch, best.loss))
     assert seen == [(1, 0.9), (2, 0.5), (2, 0.5), (2, 0.5), (5, 0.4), (5, 0.4)]
     assert np.all(network.theta == 6)
@@ -132,7 +144,7 @@ def test_without_a_finished_epoch_there_is_no_best_model(network: Network) -> No
     observer = BestModel(network, best)
     network.theta[:] = 7
     for event in (Started(2, 1), BatchDone(1, 1, 23, 0.1), Paused(), Stopped("interrupted")):
-        assert observer(event) is None
+        observer(event)
     assert (best.epoch, best.loss) == (0, float("inf"))
     assert np.all(best.theta == 0)
 
@@ -144,15 +156,17 @@ def test_the_best_model_of_a_run_that_goes_on_must_be_better_than_that_before(
     observer = BestModel(network, best)
     network.theta[:] = 1
     observer(epoch_done(8, 0.5))
-    assert (best.epoch, np.all(best.theta == 0)) == (7, True)
+    assert best.epoch == 7
+    assert np.all(best.theta == 0)
     observer(epoch_done(9, 0.4))
-    assert (best.epoch, best.loss, np.all(best.theta == 1)) == (9, 0.4, True)
+    assert (best.epoch, best.loss) == (9, 0.4)
+    assert np.all(best.theta == 1)
 
 
 def patient(
     patience: int, network: Network, losses: list[float], state: TrainingState, best: Best
 ) -> list[int]:
-    """The epochs after which early stopping asks to stop, in a run that goes on from state and best."""
+    """The epochs after which early stopping asks to stop, in a resumed run."""
     keeps, stops = BestModel(network, best), EarlyStopping(patience, state, best)
     asked = []
     for loss in losses:
@@ -208,14 +222,15 @@ def clock(*times: float) -> Callable[[], float]:
 def test_the_metrics_log_writes_a_line_an_epoch_with_its_time_and_speed(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     log = MetricsLog(path, clock=clock(100.0, 102.0, 102.5))
-    for event in [
+    events: list[Event] = [
         Started(2, 1),
         BatchDone(1, 1, 23, 1.0),
         epoch_done(1, 0.9),
         epoch_done(2, 0.5),
         Stopped("finished"),
-    ]:
-        assert log(event) is None
+    ]
+    for event in events:
+        log(event)
     common = {"validation_accuracy": 0.75}
     assert [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] == [
         common
@@ -309,7 +324,7 @@ def test_a_metrics_log_that_cannot_be_written_says_where(tmp_path: Path) -> None
 
 
 class World:
-    """A clock that stands still but for steps that take their time, and a save that takes its own."""
+    """A clock that stands still but for steps and saves, which take their time."""
 
     def __init__(self, every: float, cost: float) -> None:
         self.now, self.cost, self.saved = 1000.0, cost, list[tuple[float, str]]()
@@ -407,7 +422,7 @@ def test_a_run_that_diverged_is_not_saved_as_it_is() -> None:
 
 
 def test_drive_prefers_a_reason_to_a_pause_and_shows_the_pause_to_all() -> None:
-    def paused(answers: list[Answer]) -> Generator[Event, Answer, None]:
+    def paused(answers: list[Answer]) -> Events:
         answers.append((yield BATCH))
         if answers[-1] == "pause":
             answers.append((yield Paused()))
@@ -415,8 +430,14 @@ def test_drive_prefers_a_reason_to_a_pause_and_shows_the_pause_to_all() -> None:
 
     answers: list[Answer] = []
     shown: list[type[Event]] = []
-    pausing = lambda event: "pause" if isinstance(event, BatchDone) else None  # noqa: E731
-    drive(paused(answers), [pausing, lambda event: shown.append(type(event)), pausing])
+
+    def pausing(event: Event) -> Answer:
+        return "pause" if isinstance(event, BatchDone) else None
+
+    def note(event: Event) -> None:
+        shown.append(type(event))
+
+    drive(paused(answers), [pausing, note, pausing])
     assert answers == ["pause", None]
     assert shown == [BatchDone, Paused, Stopped]
     answers.clear()
