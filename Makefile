@@ -68,15 +68,18 @@ clean: ## remove everything that was made here, but not your runs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/pip: constraints.txt
+	@echo "Making an environment in .venv, once."
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python $(PIP) install --quiet --upgrade "pip>=25.1"
 	@touch $@
 
 .venv/run: .venv/pip pyproject.toml
+	@echo "Installing NumPy, scikit-learn and what else mlpcli needs. This takes a minute, once."
 	$(BIN)/python $(PIP) install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
 .venv/dev: .venv/run
+	@echo "Installing what the tests need, once."
 	$(BIN)/python $(PIP) install --quiet --constraint constraints.txt --group dev
 	@touch $@
 

@@ -1,10 +1,12 @@
 """The two consoles, results on stdout and messages on stderr, and the ways numbers are written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType
 from rich.panel import Panel
 from rich.segment import Segment
 from rich.table import Table
@@ -91,6 +93,46 @@ def _broken(text: str, room: int) -> list[str]:
         else:
             lines.append(part)
     return lines
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: of several that have no room side by side, the lowest rank stays.
+
+    Only the cells of a column with `narrowest` may be broken, in lines of so many signs at least.
+    """
+
+    heading: str
+    cells: Sequence[str | Text]
+    rank: int
+    is_number: bool = False
+    narrowest: int | None = None
+
+    def width(self) -> int:
+        """The columns of the screen that it needs."""
+        width = max(cell_len(str(text)) for text in [self.heading, *self.cells])
+        if self.narrowest is not None:
+            return min(width, self.narrowest)
+        return width
+
+
+def fitting_table(columns: Sequence[Column], room: int, row_styles: Sequence[str] = ()) -> Table:
+    """A table without lines, with the columns for which there is room."""
+    chosen: set[int] = set()
+    for column in sorted(columns, key=lambda column: column.rank):
+        room -= column.width() + GAP
+        if room < -GAP:  # the last column has no gap after it
+            break
+        chosen.add(column.rank)
+    shown = [column for column in columns if column.rank in chosen]
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
+    for column in shown:
+        justify: JustifyMethod = "right" if column.is_number else "left"
+        no_wrap = column.narrowest is None
+        table.add_column(column.heading, justify=justify, no_wrap=no_wrap, overflow="fold")
+    for k, cells in enumerate(zip(*(column.cells for column in shown), strict=True)):
+        table.add_row(*cells, style=row_styles[k] if row_styles else None)
+    return table
 
 
 def inner_width(out: Console) -> int:

@@ -2,8 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,11 @@ from mlpcli.messages import size_in_words
 from mlpcli.model.metrics import Scores
 from mlpcli.model.state import TrainingState
 from mlpcli.rendering.console import (
-    GAP,
     NO_BETTER,
+    Column,
     count,
     duration,
+    fitting_table,
     framed,
     grid,
     inner_width,
@@ -132,44 +132,19 @@ def show_result(out: Console, result: Result) -> None:
     say(out, f"next     {next_command(result)}")
 
 
-@dataclass(frozen=True)
-class ScoreColumn:
-    """A column of the table of scores: what is written of a set of rows, and where it stands."""
-
-    heading: str
-    place: int
-    cell: Callable[[Scores], str]
-
-
-# The first are the last to go where the screen is too narrow for all.
-COLUMNS = (
-    ScoreColumn("accuracy", 2, lambda scores: percent(scores.accuracy)),
-    ScoreColumn("largest class", 4, lambda scores: percent(scores.largest_class)),
-    ScoreColumn("balanced", 3, lambda scores: percent(scores.balanced_accuracy)),
-    ScoreColumn("loss", 1, lambda scores: f"{scores.loss:.4f}"),
-    ScoreColumn("rows", 0, lambda scores: f"{scores.n_rows:,}"),
-)
-
-
 def _scores(by_part: dict[str, Scores], room: int) -> Table:
-    """A row for each part; in columns as many scores as there is room for."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("")
-    room -= max(map(len, by_part))
-    fitting: list[tuple[ScoreColumn, list[str]]] = []
-    for column in COLUMNS:
-        cells = [column.cell(scores) for scores in by_part.values()]
-        room -= GAP + max(map(len, [column.heading, *cells]))
-        if room < 0:
-            break
-        fitting.append((column, cells))
-    fitting.sort(key=lambda column_and_cells: column_and_cells[0].place)
-    for column, _ in fitting:
-        table.add_column(column.heading, justify="right", no_wrap=True)
-    for k, part in enumerate(by_part):
-        style = "bold" if part == "test" else ""
-        table.add_row(part, *(cells[k] for _, cells in fitting), style=style)
-    return table
+    """A row for each part, and as many of its scores as there is room for."""
+    scores = by_part.values()
+    columns = [
+        Column("", list(by_part), 0),
+        Column("rows", [f"{s.n_rows:,}" for s in scores], 5, is_number=True),
+        Column("loss", [f"{s.loss:.4f}" for s in scores], 4, is_number=True),
+        Column("accuracy", [percent(s.accuracy) for s in scores], 1, is_number=True),
+        Column("balanced", [percent(s.balanced_accuracy) for s in scores], 3, is_number=True),
+        Column("largest class", [percent(s.largest_class) for s in scores], 2, is_number=True),
+    ]
+    styles = ["bold" if part == "test" else "" for part in by_part]
+    return fitting_table(columns, room, styles)
 
 
 def _notes(result: Result) -> Iterator[str]:
