@@ -109,6 +109,7 @@ def _parse(path: Path, layout: Layout) -> tuple[Floats, list[str]]:
                 comments=None,
                 ndmin=2,
                 converters={layout.target: label_index},
+                encoding=None,  # or NumPy before 2.0 gives the converter bytes
             )
     except ValueError as error:
         raise _first_fault(path, layout, str(error)) from error
