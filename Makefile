@@ -53,7 +53,7 @@ pictures: .venv/run ## draw the README's pictures of a terminal anew
 bench: .venv-bench/all ## measure beside JAX, PyTorch, Keras and scikit-learn, in half an hour (MNIST=folder)
 	.venv-bench/bin/python -m benchmarks.bench --mnist $(MNIST)
 
-bench-quick: .venv-bench/quick ## a part of it, in three minutes: no Keras, two networks (MNIST=folder)
+bench-quick: .venv-bench/quick ## a part of it, in three minutes: no Keras, two workloads (MNIST=folder)
 	.venv-bench/bin/python -m benchmarks.bench --mnist $(MNIST) --quick
 
 constraints: ## write constraints.txt anew: the newest versions, which the next make installs

@@ -98,7 +98,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def installed(subjects: Sequence[Subject]) -> list[Subject]:
-    """The subjects whose packages are installed; the user is told of the others."""
+    """The subjects whose packages are installed; prints a message about each of the others."""
     for subject in subjects:
         if subject.missing:
             packages = " and ".join(subject.missing)

@@ -12,7 +12,7 @@ from benchmarks.results import EpochCase, Measurements
 from benchmarks.statistics import fastest, ratio
 
 PATH = Path(__file__).parent / "epochs.svg"
-COLOURS = {  # of Okabe and Ito, which colour-blind people can tell apart
+COLOURS = {  # of Okabe and Ito, which colour-blind people can distinguish
     "JAX": "#0072B2",
     "PyTorch": "#D55E00",
     "Keras": "#009E73",

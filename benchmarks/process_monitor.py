@@ -96,7 +96,7 @@ class MemoryMonitor(threading.Thread):
 def tree_memory(pid: int) -> int:
     """The bytes of a process and its descendants, shared pages counted once (PSS).
 
-    Linux alone tells; a process that has exited counts as 0.
+    0 on a system other than Linux; a process that has exited counts as 0.
     """
     return sum(_memory(member) for member in _tree(pid))
 

@@ -114,8 +114,9 @@ def _start(starts: dict[str, Start]) -> Iterator[Target]:
 
 def _digits(digits: Digits) -> Target:
     title = "digits, whole process: time / (bare imports + its epochs)"
-    pairs = zip(digits.imports, digits.epochs, strict=True)
-    least = [imports + epochs for imports, epochs in pairs]
+    least = []
+    for imports, epochs in zip(digits.imports, digits.epochs, strict=True):
+        least.append(imports + epochs)
     return Target(title, 1.5, ratio(digits.seconds, least))
 
 
@@ -123,8 +124,9 @@ def _scoring(cases: Sequence[ScoringCase]) -> Iterator[Target]:
     for case in cases:
         if "scikit-learn" in case.subjects:
             title = f"scoring {case.n_rows:,} rows: rows a second / scikit-learn"
-            theirs = case.subjects["scikit-learn"].by_round
-            speed = ratio(theirs, case.subjects["mlpcli"].by_round)
+            theirs = case.subjects["scikit-learn"]
+            ours = case.subjects["mlpcli"]
+            speed = ratio(theirs.by_round, ours.by_round)
             yield Target(title, 1.5, speed, at_least=True)
 
 
@@ -132,7 +134,8 @@ def _scaling(points: Sequence[ScalingPoint]) -> Iterator[Target]:
     costs = []
     for point in points:
         if point.axis == "rows":
-            costs.append(median(point.measurement.by_round) / point.n_rows)
+            seconds = median(point.measurement.by_round)
+            costs.append(seconds / point.n_rows)
     worst = max(costs) / min(costs)
     title = "time of 1,000 rows in an epoch: longest / shortest, from 7,500 to 60,000 rows"
     yield Target(title, 1.15, Spread(worst, worst, worst))

@@ -127,10 +127,16 @@ def blas() -> str:
     """The matrix libraries that NumPy and SciPy loaded in this process, and their threads."""
     from threadpoolctl import threadpool_info
 
-    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
-    return "; ".join(sorted({_library_name(library) for library in libraries}))
+    names = set()
+    for library in threadpool_info():
+        if library["user_api"] == "blas":
+            names.add(_library_name(library))
+    return "; ".join(sorted(names))
 
 
 def _library_name(library: dict[str, Any]) -> str:
-    name = f"{library['internal_api']} {library['version']} {library.get('architecture', '')}"
-    return f"{name}, {library['num_threads']} threads"
+    name = library["internal_api"]
+    version = library["version"]
+    architecture = library.get("architecture", "")
+    threads = library["num_threads"]
+    return f"{name} {version} {architecture}, {threads} threads"

@@ -52,14 +52,16 @@ def read_arguments() -> tuple[Settings, Mnist]:
 def read_settings() -> Settings:
     """The settings of mlpcli.toml, with the epochs of the second argument if there is one."""
     values = tomllib.loads(SETTINGS.read_text(encoding="utf-8"))
-    epochs = values["training"]["epochs"]
+    network = values["network"]
+    training = values["training"]
+    epochs = training["epochs"]
     if len(sys.argv) > 2:
         epochs = int(sys.argv[2])
     return Settings(
-        hidden=values["network"]["hidden"],
-        dropout=values["network"]["dropout"],
+        hidden=network["hidden"],
+        dropout=network["dropout"],
         lr=values["optimizer"]["lr"],
-        batch_size=values["training"]["batch_size"],
+        batch_size=training["batch_size"],
         epochs=epochs,
     )
 
@@ -75,18 +77,21 @@ def read_rows(folder: Path) -> Mnist:
 
 def _pixels(path: Path) -> NDArray[np.float32]:
     raw = np.frombuffer(_content(path), np.uint8, offset=16)
-    return raw.reshape(-1, 784).astype(np.float32) / np.float32(255)
+    pixels = raw.reshape(-1, 784).astype(np.float32)
+    return pixels / np.float32(255)
 
 
 def _labels(path: Path) -> NDArray[np.int32]:
-    return np.frombuffer(_content(path), np.uint8, offset=8).astype(np.int32)
+    raw = np.frombuffer(_content(path), np.uint8, offset=8)
+    return raw.astype(np.int32)
 
 
 def _content(path: Path) -> bytes:
     """The bytes of a file, or of its gzipped form."""
     if path.exists():
         return path.read_bytes()
-    return gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
+    gzipped = path.with_name(f"{path.name}.gz")
+    return gzip.decompress(gzipped.read_bytes())
 
 
 def print_epoch(epoch: int, loss: float) -> None:

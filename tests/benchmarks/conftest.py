@@ -14,11 +14,21 @@ N_TEST = 120
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of IDX files with MNIST's names and image size, and random pixels."""
-    rng = np.random.default_rng(0)
     return idx_folder(
         tmp_path_factory.mktemp("images"),
-        train_images=idx(rng.integers(0, 256, (N_TRAIN, 28, 28)).astype(np.uint8)),
-        train_labels=idx((np.arange(N_TRAIN) % 10).astype(np.uint8)),
-        t10k_images=idx(rng.integers(0, 256, (N_TEST, 28, 28)).astype(np.uint8)),
-        t10k_labels=idx((np.arange(N_TEST) % 10).astype(np.uint8)),
+        train_images=random_images(N_TRAIN),
+        train_labels=labels(N_TRAIN),
+        t10k_images=random_images(N_TEST),
+        t10k_labels=labels(N_TEST),
     )
+
+
+def random_images(n_rows: int) -> bytes:
+    rng = np.random.default_rng(n_rows)
+    pixels = rng.integers(0, 256, (n_rows, 28, 28), np.uint8)
+    return idx(pixels)
+
+
+def labels(n_rows: int) -> bytes:
+    digits = np.arange(n_rows) % 10
+    return idx(digits.astype(np.uint8))
