@@ -14,9 +14,9 @@ from mlpcli.gradcheck.diagnosis import Diagnosis
 from mlpcli.gradcheck.network_check import Check
 from mlpcli.gradcheck.selftest import Trial
 from mlpcli.gradcheck.verdict import TOLERANCE, EquationVerdict
-from mlpcli.rendering.console import count
+from mlpcli.rendering.console import Column, count, fitting_table
 
-RIGHT_ALIGNED = ("entries", "error", "dropped", "live", "dead", "kink", *TOLERANCE)  # columns
+CASE_WIDTH = 23  # columns for the name of a case, at least
 RIGHT = Text("right", style="green")
 WRONG = Text("WRONG", style="bold red")
 INHERITS = Text("right, inherits", style="yellow")
@@ -25,11 +25,11 @@ INDENT = 9  # columns: the longest name of an activation, and a space
 
 def show_network_report(out: Console, report: NetworkReport) -> None:
     """Print the verdicts on network.py by equation and by case, the cross-checks and diagnoses."""
-    out.print(_equation_table(report.checks))
+    out.print(_equation_table(out, report.checks))
     out.print()
     explanation = "by case; errors are relative to the size of the terms summed"
     out.print(f"seed {report.seed}, {explanation}:", style="italic")
-    out.print(_case_table(report.checks))
+    out.print(_case_table(out, report.checks))
     _show_cross_checks(out, report)
     for check in report.checks:
         for verdict in check.equations:
@@ -44,28 +44,21 @@ def show_network_report(out: Console, report: NetworkReport) -> None:
     out.print(f"{result}: {count(len(report.checks), 'check')}.", style="bold")
 
 
-def _equation_table(checks: list[Check]) -> Table:
+def _equation_table(out: Console, checks: list[Check]) -> Table:
     """A row for each equation, over all checks."""
-    table = make_table("equation", "", "entries", *TOLERANCE, "")
-    for name in EQUATIONS:
-        verdicts = _verdicts_on(name, checks)
-        entries = sum(verdict.entries or 0 for verdict in verdicts)
-        errors = []
-        for dtype in TOLERANCE:
-            of_dtype = [check for check in checks if check.dtype == dtype]
-            error = _largest_error(_verdicts_on(name, of_dtype))
-            errors.append(f"{error:.0e}")
-        worst = _worst_in_words(verdicts)
-        table.add_row(FORMULAS[name], HOMEWORK[name], f"{entries:,}", *errors, worst)
-    return table
-
-
-def make_table(*headings: str) -> Table:
-    """An empty table without lines, whose columns of numbers are aligned to the right."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in RIGHT_ALIGNED else "left")
-    return table
+    by_equation = [_verdicts_on(name, checks) for name in EQUATIONS]
+    numbers = [sum(verdict.entries or 0 for verdict in verdicts) for verdicts in by_equation]
+    columns = [
+        Column("equation", [FORMULAS[name] for name in EQUATIONS], 0),
+        Column("", [HOMEWORK[name] for name in EQUATIONS], 4),
+        Column("entries", [f"{n:,}" for n in numbers], 5, is_number=True),
+    ]
+    for rank, dtype in enumerate(TOLERANCE, 2):
+        of_dtype = [check for check in checks if check.dtype == dtype]
+        errors = [_largest_error(_verdicts_on(name, of_dtype)) for name in EQUATIONS]
+        columns.append(Column(dtype, [f"{error:.0e}" for error in errors], rank, is_number=True))
+    columns.append(Column("", [_worst_in_words(verdicts) for verdicts in by_equation], 1))
+    return fitting_table(columns, out.width)
 
 
 def _verdicts_on(name: str, checks: Iterable[Check]) -> list[EquationVerdict]:
@@ -97,24 +90,24 @@ def verdict_in_words(verdict: EquationVerdict) -> Text:
     return RIGHT
 
 
-def _case_table(checks: list[Check]) -> Table:
+def _case_table(out: Console, checks: list[Check]) -> Table:
     """A row for each case, with the errors in both precisions."""
-    table = make_table("φ", "case", "dropped", "live", "dead", "kink", *TOLERANCE)
     in_double = checks[::2]
     in_single = checks[1::2]
-    for double, single in zip(in_double, in_single, strict=True):
-        coverage = double.coverage
-        table.add_row(
-            double.activation,
-            double.case,
-            _number(coverage.dropped),
-            _number(coverage.live),
-            _number(coverage.dead),
-            _number(coverage.at_kink),
-            _error_in_words(double),
-            _error_in_words(single),
-        )
-    return table
+    covered = [check.coverage for check in in_double]
+    columns = [
+        Column("φ", [check.activation for check in in_double], 1),
+        Column("case", [check.case for check in in_double], 0, narrowest=CASE_WIDTH),
+        Column("dropped", [_number(c.dropped) for c in covered], 4, is_number=True),
+        Column("live", [_number(c.live) for c in covered], 5, is_number=True),
+        Column("dead", [_number(c.dead) for c in covered], 6, is_number=True),
+        Column("kink", [_number(c.at_kink) for c in covered], 7, is_number=True),
+    ]
+    by_dtype = zip(TOLERANCE, (in_double, in_single), strict=True)
+    for rank, (dtype, its_checks) in enumerate(by_dtype, 2):
+        errors = [_error_in_words(check) for check in its_checks]
+        columns.append(Column(dtype, errors, rank, is_number=True))
+    return fitting_table(columns, out.width)
 
 
 def _number(n: int) -> str:

@@ -3,15 +3,18 @@
 import re
 
 import pytest
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from mlpcli.rendering.console import (
+    Column,
     console,
     count,
     duration,
+    fitting_table,
     grid,
     interval,
     percent,
@@ -107,6 +110,46 @@ def test_a_long_text_breaks_at_its_dots(width: int, texts: list[str], terminal: 
     lines = lines_of(printed(out, lambda out: out.print(grid(out, rows))))
     assert [line[6:].rstrip() for line in lines[:-1]] == texts
     assert [line[:6].strip() for line in lines if line[:6].strip()] == ["rows", "seed"]
+
+
+# Tables on narrow screens
+
+
+def table_lines(width: int, terminal: Terminal) -> list[str]:
+    columns = [
+        Column("name", ["one", "two"], 0),
+        Column("much", ["a long cell", "cell"], 2, narrowest=6),
+        Column("n", ["1,000", "2"], 1, is_number=True),
+        Column("last", ["x", "y"], 3),
+    ]
+    text = printed(terminal(width), lambda out: out.print(fitting_table(columns, width)))
+    return [line.rstrip() for line in lines_of(text)][:-1]
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (30, ["name  much             n  last", "one   a long cell  1,000  x"]),
+        (25, ["name  much        n  last", "one   a long  1,000  x"]),
+        (24, ["name  much             n", "one   a long cell  1,000"]),
+        (19, ["name  much        n", "one   a long  1,000"]),
+        (18, ["name      n", "one   1,000"]),
+        (11, ["name      n", "one   1,000"]),
+        (10, ["name", "one"]),
+        (4, ["name", "one"]),
+    ],
+)
+def test_of_a_table_the_columns_that_fit_are_shown(
+    width: int, lines: list[str], terminal: Terminal
+) -> None:
+    shown = table_lines(width, terminal)
+    assert max(map(cell_len, shown)) <= width
+    assert shown[:2] == lines
+
+
+def test_rows_of_a_table_may_have_styles(terminal: Terminal) -> None:
+    output = sent(terminal, fitting_table([Column("", ["a", "b"], 0)], 80, ["", "bold"]))
+    assert output.splitlines()[1:] == ["a", "\x1b[1mb\x1b[0m"]
 
 
 # Numbers and sentences

@@ -110,6 +110,18 @@ def test_every_column_has_its_heading(terminal: Terminal) -> None:
     assert line(text, "relu").split() == ["relu", "any", "case", "22", "20", "21", "1e-16", "1e-16"]
 
 
+def test_on_a_narrow_terminal_no_equation_and_no_verdict_is_cut(terminal: Terminal) -> None:
+    wrong = replace(RIGHT, passed=False, max_relative_error=0.5, diagnosis=LONG)
+    inheriting = replace(RIGHT, inherits=True, max_relative_error=0.25)
+    report = report_of(verdicts(a=wrong, W1=inheriting))
+    text = printed(terminal(50), show_network_report, report)
+    assert line(text, "equation").split() == ["equation"]
+    assert re.fullmatch(r"∂a = \(∂z W2ᵀ\) ⊙ r ⊙ φ′\(a\)  WRONG", line(text, "∂a"))
+    assert re.fullmatch(r"∂W1 = xᵀ ∂a +right, inherits", line(text, "∂W1"))
+    assert line(text, "φ").split() == ["φ", "case", "dropped", "live", "float64", "float32"]
+    assert max(map(cell_len, text.splitlines())) <= 50
+
+
 def test_a_wrong_equation_is_told_from_those_that_inherit_its_error(terminal: Terminal) -> None:
     wrong = replace(RIGHT, passed=False, max_relative_error=0.5, diagnosis=LONG)
     inheriting = replace(RIGHT, inherits=True, max_relative_error=0.25)

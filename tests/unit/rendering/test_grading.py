@@ -58,6 +58,20 @@ def test_the_verdict_on_a_file_fits_the_terminal(columns: int, tmp_path: Path) -
     assert "Wrong: ∂a. Right by itself, but made from what is wrong: ∂W1." in lines
 
 
+def test_on_a_narrow_terminal_the_table_keeps_equation_error_and_verdict(
+    tmp_path: Path,
+) -> None:
+    path = EXAMPLES / "homework_as_printed.py"
+    code, output = on_terminal(50, "gradcheck", "--impl", str(path), cwd=tmp_path)
+    first, *lines = [line.rstrip() for line in lines_of(output)]
+    assert code == 1
+    assert first == f"{path}, φ = relu"  # long lines are the terminal's to wrap
+    assert max(map(cell_len, lines)) <= 50
+    assert has_match(r"∂a = \(∂z W2ᵀ\) ⊙ r ⊙ φ′\(a\)  \de-\d\d  WRONG$", lines)
+    assert has_match(r"∂W1 = xᵀ ∂a  +\de-\d\d  right, inherits$", lines)
+    assert has_match(r"∂b1 = Σ_rows ∂a  +not given$", lines)
+
+
 def test_a_right_file_is_shown_to_be_right(terminal: Terminal) -> None:
     text = printed(terminal(80), show_file_report, report_with(verdicts(), "[bold]:cat:.py"))
     assert text.startswith("[bold]:cat:.py, φ = tanh\n")
