@@ -46,8 +46,7 @@ def child_coverage() -> ChildCoverage:
 @pytest.fixture
 def measure_children(child_coverage: ChildCoverage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure the coverage of the processes that a test starts."""
-    for name, value in child_coverage.variables.items():
-        monkeypatch.setenv(name, value)
+    child_coverage.switch_on(monkeypatch)
 
 
 @pytest.fixture

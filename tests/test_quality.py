@@ -19,14 +19,12 @@ def train(folder: Path, file: Path | None, **flags: object) -> Result:
     return execute(plan.prepare(settings.load(file, keys), folder, False, print))
 
 
-@pytest.mark.no_cover
 def test_the_defaults_learn_digits_over_five_seeds(tmp_path: Path) -> None:
     results = [train(tmp_path / str(seed), None, seed=seed) for seed in range(5)]
     accuracies = [result.scores["test"].accuracy for result in results]
     assert np.mean(accuracies) >= 0.98
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_another_optimizer_learns_digits_too(name: str, tmp_path: Path) -> None:
     flags = {"optimizer_name": name, "training_epochs": 60}
@@ -36,5 +34,5 @@ def test_another_optimizer_learns_digits_too(name: str, tmp_path: Path) -> None:
 
 def test_the_quick_configuration_learns_mnist(mnist: Path, mlpcli: Run) -> None:
     words = ("train", CONFIGS / "mnist-quick.toml", "--data", mnist, "--out", "run", "--json")
-    done = mlpcli(*words, timeout=600)
+    done = mlpcli(*words, "--threads", "1", timeout=600)  # one, beside other tests
     assert json.loads(done.stdout)["test"]["accuracy"] >= 0.982

@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from mlpcli.cli.boundary import print_json
 from mlpcli.errors import StdoutError
+from mlpcli.invocation import quoted
 from mlpcli.messages import SCHEMA, printable
 
 HELP = ["--help", "-h"]
@@ -179,10 +180,12 @@ def meant_flag(written: str, command: str, flags: list[str]) -> str:
         meant = "".join(near)
     if not meant:
         return ""
-    if meant.startswith("--set ") and "--set" not in flags:
+    if not meant.startswith("--set ") or "--set" in flags:
+        return f"Did you mean {meant}?"
+    if command == "gradcheck":
         key, _, _ = meant.removeprefix("--set ").partition("=")
-        return f"Its key, {key}, can be set in CONFIG.toml." if command == "gradcheck" else ""
-    return f"Did you mean {meant}?"
+        return f"Its key, {key}, can be set in CONFIG.toml."
+    return ""
 
 
 def _of_the_command(word: str, command: str, flags: list[str]) -> str:
@@ -221,7 +224,7 @@ def meant_command(word: str) -> str:
     if meant:
         return meant
     if word.endswith(".toml"):
-        return f"train {word}"
+        return f"train {quoted(word)}"
     if word.endswith((".csv", ".tsv", ".npz")):
-        return f"train --data {word}"
+        return f"train --data {quoted(word)}"
     return ""

@@ -1,7 +1,6 @@
 """Scores of a saved model: on the rows that its run held out, or on any other data."""
 
 import math
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from mlpcli.datasets.dataset import Dataset, Rows, all_rows
 from mlpcli.datasets.sources import absolute, read
 from mlpcli.datasets.table import fingerprint, match_columns
 from mlpcli.errors import DataError, ModelError
+from mlpcli.invocation import command_line, path_word
 from mlpcli.machine import blas_threads, cores
 from mlpcli.messages import SCHEMA, Notify
 from mlpcli.model.metrics import Scores, by_class
@@ -110,9 +110,10 @@ def _note_better_epoch(path: Path, model: Model, notify: Notify) -> None:
     better = best_epoch_of(path.with_name("metrics.jsonl"))
     best_epoch = model.header.get("best_epoch")
     if better and isinstance(best_epoch, int) and best_epoch < better:
+        command = command_line("train", "--resume", path_word(path.parent))
         notify(
             f"{path}: is of epoch {best_epoch}; epoch {better} was better, and its weights are not "
-            f"saved. To train it again: mlpcli train --resume {shlex.quote(str(path.parent))}"
+            f"saved. To train it again: {command}"
         )
 
 

@@ -15,6 +15,7 @@ from mlpcli.model.metrics import by_class
 from mlpcli.rendering.console import NO_BETTER, count, framed, grid, interval, percent, shortened
 
 NAME_WIDTH = 16  # columns shown of a class's name; --json has it whole
+SHORTEST = 4  # columns for it, at least
 SCORES_WIDTH = 36  # columns of a class's scores, beside its name
 COUNT_WIDTH = 4  # columns of a count in the confusion matrix, at least
 WORST = 6  # mistakes drawn
@@ -23,7 +24,7 @@ WORST = 6  # mistakes drawn
 def show_evaluation(out: Console, evaluation: Evaluation) -> None:
     """Print everything about a model's scores that fits the screen."""
     confusion = evaluation.scores.confusion
-    width = min(NAME_WIDTH, out.width - SCORES_WIDTH)
+    width = max(SHORTEST, min(NAME_WIDTH, out.width - SCORES_WIDTH))
     names = [shortened(out, name, width) for name in evaluation.model.classes]
     out.print("by class", style="italic")
     out.print(_by_class(names, confusion))

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from mlpcli.rendering.console import duration, percent
+from mlpcli.rendering.console import duration, percent, say
 from mlpcli.rendering.epochs import EpochRow, EpochTable
 from mlpcli.storage.checkpoint import Checkpoint
 from mlpcli.training.events import BatchDone, EpochDone, Event, Started, Stopped
@@ -32,7 +33,7 @@ class Screen:
     """Shows training: a table with a row for some epochs and, on a terminal, a live progress bar.
 
     An observer, and a context manager that leaves the terminal as it was. `saved` is where a run
-    goes on.
+    goes on. A drawing that fails is the last one: it never ends training.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Screen:
         self.drawn = self.began = self.epoch_began = 0.0  # times
         self.accuracy = "-"
         self.seen = 0  # rows of the epoch in progress
+        self.failed = False
         self.best_epoch, self.best_loss, self.seconds_before = 0, math.inf, 0.0
         if saved:
             self.best_epoch, self.best_loss = saved.best.epoch, saved.best.loss
@@ -68,10 +70,21 @@ class Screen:
         traceback: TracebackType | None,
     ) -> None:
         if self.live:  # rich before 14.3 prints an empty line even for a bar that is disabled
-            self.bar.stop()
+            with suppress(Exception):
+                self.bar.stop()
 
     def __call__(self, event: Event) -> None:
         """Draw the event; minibatches at most ten times a second."""
+        if self.failed:
+            return
+        try:
+            self._draw(event)
+        except Exception as error:
+            self.failed = True
+            with suppress(Exception):
+                say(self.out, f"The display of progress failed; training goes on: {error!r}")
+
+    def _draw(self, event: Event) -> None:
         if isinstance(event, Started):
             self._start(event)
         elif isinstance(event, BatchDone):

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import re
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from mlpcli.errors import ModelError, OutputError, UnreadableFileError
+from mlpcli.invocation import command_line, path_word
 from mlpcli.messages import system_reason
 from mlpcli.storage.locks import AT_WORK, LOCK, RunFolder, is_locked, locked
 from mlpcli.storage.reading import open_regular
@@ -188,9 +188,10 @@ def model_path(path: Path) -> Path:
         raise ModelError(f"{path}: is no run folder: it holds no model.npz. {NAME_ONE}")
     if is_locked(path):
         raise ModelError(f"{path}: has no model yet: its first epoch is being trained.")
+    command = command_line("train", "--resume", path_word(path))
     raise ModelError(
         f"{path}: has no model: its run was stopped before the first epoch was saved. "
-        f"To go on: mlpcli train --resume {shlex.quote(str(path))}"
+        f"To go on: {command}"
     )
 
 

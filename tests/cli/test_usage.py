@@ -124,6 +124,7 @@ def test_with_json_the_hint_is_in_the_document_too(command: Command) -> None:
         ("digits", "train --data digits"),
         ("iris.csv", "train --data iris.csv"),
         ("configs/digits.toml", "train configs/digits.toml"),
+        ("my rows.csv", "train --data 'my rows.csv'"),
     ],
 )
 def test_an_unknown_command_gets_a_hint(word: str, meant: str, command: Command) -> None:

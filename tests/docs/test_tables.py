@@ -121,7 +121,8 @@ def test_the_reports_have_the_keys_of_the_page(mlpcli: Run) -> None:
         "eval": list(evaluated),
         "train --dry-run": list(dry_run),
     }
-    assert list(trained["test"]) == ["rows", "loss", "accuracy"]
+    scores = ["rows", "loss", "accuracy", "balanced_accuracy", "largest_class"]
+    assert list(trained["test"]) == scores
     assert list(evaluated["per_class"][0]) == ["name", "rows", "precision", "recall", "f1"]
     refused = json.loads(mlpcli("eval", "nowhere", "--json").stdout)
     assert list(refused) == ["schema", "error"]

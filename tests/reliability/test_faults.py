@@ -32,9 +32,6 @@ CALLS = {
 }
 Words = tuple[object, ...]
 
-# The calls repeat a run a hundred times; other tests cover the same lines.
-pytestmark = pytest.mark.no_cover
-
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> FailingDisk:

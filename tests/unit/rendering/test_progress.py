@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from rich.progress import Progress
 
 from mlpcli.commands import plan as planning
 from mlpcli.commands import settings
@@ -222,3 +223,26 @@ def test_the_bar_of_a_run_that_goes_on_begins_where_the_run_does(terminal: Termi
         (task,) = screen.bar.tasks
         assert (task.completed, task.total) == (995, 2000)
         assert task.speed is None  # which the steps that were done before do not count for
+
+
+def test_a_display_that_fails_is_told_of_once_and_ends_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*values: object, **options: object) -> None:
+        raise ValueError("no room")
+
+    def train(out: Console) -> None:
+        monkeypatch.setattr(Progress, "update", fail)
+        monkeypatch.setattr(Progress, "add_task", fail)
+        monkeypatch.setattr(Progress, "stop", fail)
+        with Screen(out) as screen:
+            screen(Started(3, 2))
+            for epoch in range(1, 4):
+                for batch in (1, 2):
+                    screen(BatchDone(epoch, batch, 40, 0.5))
+                screen(epoch_done(epoch, 1.0))
+            screen(Stopped("finished"))
+
+    output = printed(terminal(), train)
+    assert output.count("The display of progress failed") == 1
+    assert "training goes on: ValueError('no room')" in output
