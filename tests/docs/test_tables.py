@@ -14,6 +14,7 @@ from mlpcli.cli import evaluate
 from mlpcli.commands import settings
 from mlpcli.gradcheck.complex_step import EQUATIONS, HOMEWORK
 from mlpcli.gradcheck.derivation import FORMULAS
+from mlpcli.gradcheck.grading import file_cases
 from mlpcli.gradcheck.mistakes import CATALOGUE
 from mlpcli.gradcheck.verdict import TOLERANCE
 from mlpcli.storage.locks import LOCK
@@ -70,6 +71,11 @@ def test_the_tolerances_are_the_checkers() -> None:
     page = GRADCHECK.read_text(encoding="utf-8")
     assert TOLERANCE == {"float64": 1e-14, "float32": 2e-6}
     assert "2 · 10⁻⁶ (float32) or 10⁻¹⁴\n(float64)" in page
+
+
+def test_a_file_runs_on_as_many_cases_as_the_page_says() -> None:
+    assert len(file_cases("relu", 0)) == 6
+    assert "twice on each of six cases" in GRADCHECK.read_text(encoding="utf-8")
 
 
 def test_the_verdict_on_the_page_is_the_programs(mlpcli: Run) -> None:
