@@ -130,7 +130,7 @@ DOORS = {  # the files that import a package when they are imported themselves
     "pydantic": {"config.py", "layers.py"},
     "tomli_w": {"config.py"},
     "threadpoolctl": {"machine.py"},
-    "filelock": {"storage/runfolder.py"},
+    "filelock": {"storage/locks.py"},
     "runpy": {"gradcheck/student_process.py"},
     "subprocess": {"gradcheck/relay.py", "gradcheck/student.py"},
     "socket": {"training/forked.py"},

@@ -90,7 +90,8 @@ def main() -> None:
         app()
     except StdoutError as error:  # a help page, or the version
         sys.exit(stdout_failed(error))
-    except StoppedAtOnce as stop:
+    except StoppedAtOnce as stop:  # before a command began
+        typer.echo(f"mlpcli: {stop.sentence}", err=True)
         sys.exit(stop.exit_code)
     except Exception:
         typer.echo(printable_lines(traceback.format_exc()), err=True)

@@ -42,11 +42,11 @@ def test_the_examples(path: Path, words: tuple[str, ...], code: int, command: Co
     assert done.stdout.splitlines()[-1].startswith("Wrong: ∂" if code else "Right: ")
 
 
-def test_the_readme_shows_the_verdict_on_the_derivation_as_printed(command: Command) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_shows_the_verdict_on_the_derivation_as_printed(command: Command) -> None:
+    page = (ROOT / "docs" / "gradcheck.md").read_text(encoding="utf-8")
     output = command("gradcheck", "--impl", PRINTED).stdout
     verdict = output[output.index("∂a (3.4) is wrong") : output.index("Wrong: ")]
-    assert verdict.strip() in readme
+    assert verdict.strip() in page
 
 
 def test_the_configurations_activation_is_the_files(

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from mlpcli.cli import startup
-from tests.support.cases import Case, wide_case, write_wide_rows
+from tests.support.cases import ROOT, Case, wide_case, write_wide_rows
+from tests.support.command import read_document
 from tests.support.processes import (
     Process,
     Reference,
@@ -107,6 +108,25 @@ def test_a_run_is_the_same_whatever_its_process_inherits(
     assert outcome(tmp_path / "run") == reference.outcome
     assert stdout.endswith(" -m mlpcli eval run\n")
     assert (startup.NO_THREADS in stderr) == (state == "no threads")
+
+
+@pytest.mark.parametrize("state", ["SIGCHLD ignored", "all signals blocked", "no TMPDIR"])
+@pytest.mark.parametrize(("file", "code"), [("homework_corrected", 0), ("homework_as_printed", 1)])
+def test_a_verdict_is_the_same_whatever_its_process_inherits(
+    file: str, code: int, state: str, tmp_path: Path
+) -> None:
+    """It hangs on the exit code of a child process."""
+    command = [sys.executable, "-m", "mlpcli", "gradcheck", "--json"]
+    done = subprocess.run(
+        [*command, "--impl", ROOT / "examples" / f"{file}.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=STATES[state],
+    )
+    assert done.returncode == code, done.stderr
+    assert read_document(done.stdout)["passed"] == (code == 0)
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -122,7 +122,7 @@ def check_last_words(exited: Exited, code: int, said: str, folder: Path) -> None
     """One line on stderr, and the same in the document: what was saved, and how to go on."""
     sentence = json.loads(exited.stdout)["error"]
     assert (exited.code, exited.stderr) == (code, f"mlpcli: {sentence}\n")
-    command = re.escape(f"mlpcli train --resume {folder / 'run'}")
+    command = r"(\S+ -m )?" + re.escape(f"mlpcli train --resume {folder / 'run'}")
     assert re.fullmatch(said + command, sentence)
 
 
