@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-# Exit codes: 0 is success, 1 a result that is not good enough (a wrong gradient, a low accuracy).
+# Exit codes; 0 is success.
+NOT_GOOD_ENOUGH = 1  # a gradient is wrong, or an accuracy too low
 UNUSABLE = 2  # a flag, a setting, a data set or a file is not usable
 DIVERGED = 3
 INTERRUPTED = 130  # by Ctrl-C, as a shell reports SIGINT

@@ -8,9 +8,8 @@ import typer
 from mlpcli.cli.boundary import boundary, print_json
 from mlpcli.cli.completion import sources
 from mlpcli.cli.usage import HELP_PANEL
-from mlpcli.errors import ConfigError
+from mlpcli.errors import NOT_GOOD_ENOUGH, ConfigError
 
-UNDER_MINIMUM = 1  # exit code
 SCORING = "What is scored"
 
 
@@ -60,7 +59,7 @@ def evaluate(
         accuracy = _evaluate(model, data, split, as_json)
         if min_accuracy is not None and accuracy < min_accuracy:
             _say_under(accuracy, min_accuracy)
-            raise typer.Exit(UNDER_MINIMUM)
+            raise typer.Exit(NOT_GOOD_ENOUGH)
 
 
 def _evaluate(model: Path, data: str | None, split: str | None, as_json: bool) -> float:

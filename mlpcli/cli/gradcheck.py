@@ -8,12 +8,11 @@ import typer
 from mlpcli.cli.boundary import boundary, print_json
 from mlpcli.cli.completion import activations, sources
 from mlpcli.cli.usage import HELP_PANEL
-from mlpcli.errors import ConfigError
+from mlpcli.errors import NOT_GOOD_ENOUGH, ConfigError
 
 if TYPE_CHECKING:
     from mlpcli.config import Config
 
-WRONG = 1  # exit code
 LONGEST = 86_400  # seconds that a file may be given
 CHECKED = "What is checked"
 YOURS = "A file of yours"
@@ -101,7 +100,7 @@ def gradcheck(
         else:
             passed = _check_network(loaded, activation is None, as_json)
         if not passed:
-            raise typer.Exit(WRONG)
+            raise typer.Exit(NOT_GOOD_ENOUGH)
 
 
 def _check_checker(as_json: bool) -> bool:
