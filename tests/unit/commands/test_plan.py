@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -327,3 +328,26 @@ def test_a_dry_run_shows_where_a_run_goes_on(stopped: Path, command: Command) ->
     assert done.exit_code == 0, done.stderr
     assert re.search(r"goes on +from epoch 2, batch 1 of 2", done.stdout)
     assert re.search(r"training +4 epochs of 2 batches of 32 rows", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text[:-5], "metrics.jsonl: was shortened since the run was saved"),
+        (lambda text: "", "metrics.jsonl: was shortened since the run was saved"),
+        (lambda text: text.replace("1", "2"), "metrics.jsonl: was changed since the run was saved"),
+        (lambda text: text + "more\n", ""),  # lines after the checkpoint are expected
+    ],
+)
+def test_a_log_that_was_edited_before_a_run_goes_on_is_told(
+    change: Callable[[str], str], said: str, stopped: Path
+) -> None:
+    path = stopped / "metrics.jsonl"
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    assert said in resumed(stopped)[1]
+    assert bool(resumed(stopped)[1]) == bool(said)
+
+
+def test_a_log_that_is_gone_before_a_run_goes_on_is_told(stopped: Path) -> None:
+    (stopped / "metrics.jsonl").unlink()
+    assert "metrics.jsonl: cannot be read: No such file" in resumed(stopped)[1]
