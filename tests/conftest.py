@@ -1,6 +1,7 @@
 """Fixtures of all tests: a cache of their own, no settings of the machine, and the command."""
 
 import os
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,14 @@ SETTINGS = (
     "COLUMNS",
     "LINES",
     "PYTHONUNBUFFERED",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
 )
+
+# A background job of a shell without job control ignores SIGINT, and so would all tests of it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -35,6 +43,13 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in SETTINGS:
         os.environ.pop(name, None)
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interrupts() -> None:
+    """Ctrl-C as a terminal has it, also if the tests run in the background of a shell."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -13,6 +13,8 @@ from mlpcli import __version__
 from mlpcli.errors import MlpcliError
 from tests.support.command import SMALL, Command, Run, read_document
 
+pytestmark = pytest.mark.usefixtures("measure_children")
+
 ENTRY_POINT = """
 import signal, sys
 from mlpcli.__main__ import main

@@ -21,6 +21,8 @@ from mlpcli.cli.usage import HELP_PANEL
 from mlpcli.config import LEARNING_RATES, Config, choices, flat
 from tests.support.command import SMALL, Command
 
+pytestmark = pytest.mark.usefixtures("measure_children")
+
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 PROMISED = {
     "train": [

@@ -10,6 +10,8 @@ import pytest
 from tests.support.command import SMALL, Command, Run, read_document, write_csv
 from tests.support.processes import default_interrupts, fill_pipe, wait_until_in
 
+pytestmark = pytest.mark.usefixtures("measure_children")
+
 
 def words_with(model: str, words: tuple[str, ...]) -> list[str]:
     """The words, with the model's path for MODEL."""

@@ -103,9 +103,9 @@ def test_make_help_lists_every_target() -> None:
     (declared,) = [part for part in makefile.split("\n\n") if part.startswith(".PHONY:")]
     targets = declared.replace("\\\n", " ").split()[1:]
     done = subprocess.run(
-        ["make", "help"],
+        ["make", "--no-print-directory", "help"],
         cwd=ROOT,
-        env=os.environ,
+        env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
         capture_output=True,
         text=True,
         check=True,

@@ -26,7 +26,7 @@ from tests.support.processes import (
     wait_for_epochs,
 )
 
-pytestmark = pytest.mark.xdist_group("inherited")  # they share a reference
+pytestmark = pytest.mark.usefixtures("measure_children")
 
 MOST_STACK = 1 << 46  # bytes, for each thread: more than there are addresses
 

@@ -18,6 +18,8 @@ from mlpcli.gradcheck.student import pack, run_backward
 from mlpcli.storage.writing import write_npz
 from tests.support.student_files import FAULTS, PLAIN, RETURNING
 
+pytestmark = pytest.mark.usefixtures("measure_children")
+
 CASES = [small_case("any", "relu", 0, dropout=0.5)]
 
 

@@ -26,6 +26,8 @@ from mlpcli.training.forked import ForkedWorkers
 from mlpcli.training.resources import even_slices
 from tests.support.processes import children
 
+pytestmark = pytest.mark.usefixtures("measure_children")
+
 STEPS, ROWS, K = 30, 5, 3
 SENTENCE = (
     r"^A worker process ended before its time: was it killed, or was the memory used up\? "
