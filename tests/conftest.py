@@ -30,10 +30,6 @@ SETTINGS = (
     "MFLAGS",
 )
 
-# A background job of a shell without job control ignores SIGINT, and so would all tests of it.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
 
 @pytest.fixture(autouse=True, scope="session")
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
