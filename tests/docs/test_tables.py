@@ -10,7 +10,6 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from mlpcli import config, errors
-from mlpcli.cli import evaluate
 from mlpcli.commands import settings
 from mlpcli.gradcheck.complex_step import EQUATIONS, HOMEWORK
 from mlpcli.gradcheck.derivation import FORMULAS
@@ -143,7 +142,7 @@ def test_the_model_file_has_the_keys_of_the_page(digits_run: Path) -> None:
 
 def test_the_exit_codes_are_the_programs() -> None:
     codes_of_errors = {errors.UNUSABLE, errors.DIVERGED, errors.INTERRUPTED, errors.TERMINATED}
-    expected = {0, evaluate.UNDER_MINIMUM} | codes_of_errors
+    expected = {0, errors.NOT_GOOD_ENOUGH} | codes_of_errors
     assert {int(row[0]) for row in table(FILES_PAGE, "code", "meaning")} == expected
 
 
