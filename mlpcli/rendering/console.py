@@ -73,7 +73,8 @@ def grid(out: Console, rows: list[tuple[str, str]]) -> Table:
     table = Table.grid(padding=(0, GAP))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    room = inner_width(out) - max(len(name) for name, _ in rows) - GAP
+    longest = max(len(name) for name, _ in rows)
+    room = inner_width(out) - longest - GAP
     for name, text in rows:
         first, *more = _broken(text, room)
         table.add_row(name, first)
@@ -110,7 +111,8 @@ class Column:
 
     def width(self) -> int:
         """The columns of the screen that it needs."""
-        width = max(cell_len(str(text)) for text in [self.heading, *self.cells])
+        texts = [self.heading, *self.cells]
+        width = max(cell_len(str(text)) for text in texts)
         if self.narrowest is not None:
             return min(width, self.narrowest)
         return width
@@ -130,8 +132,11 @@ def fitting_table(columns: Sequence[Column], room: int, row_styles: Sequence[str
         justify: JustifyMethod = "right" if column.is_number else "left"
         no_wrap = column.narrowest is None
         table.add_column(column.heading, justify=justify, no_wrap=no_wrap, overflow="fold")
-    for k, cells in enumerate(zip(*(column.cells for column in shown), strict=True)):
-        table.add_row(*cells, style=row_styles[k] if row_styles else None)
+    by_column = [column.cells for column in shown]
+    rows = list(zip(*by_column, strict=True))
+    styles = row_styles or [""] * len(rows)
+    for cells, style in zip(rows, styles, strict=True):
+        table.add_row(*cells, style=style)
     return table
 
 
@@ -149,7 +154,8 @@ def percent(share: float) -> str:
 
 def interval(bounds: tuple[float, float]) -> str:
     """A 95 % interval for a person."""
-    return f"95 % interval {100 * bounds[0]:.2f} to {100 * bounds[1]:.2f} %"
+    low, high = bounds
+    return f"95 % interval {100 * low:.2f} to {100 * high:.2f} %"
 
 
 def duration(seconds: float) -> str:
@@ -165,7 +171,11 @@ def duration(seconds: float) -> str:
 
 def count(number: int, thing: str, things: str = "") -> str:
     """A number of things: '1 row', '1,797 rows'."""
-    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+    if number == 1:
+        return f"1 {thing}"
+    if things == "":
+        things = f"{thing}s"
+    return f"{number:,} {things}"
 
 
 def shortened(out: Console, name: str, width: int) -> Text:

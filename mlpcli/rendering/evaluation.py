@@ -24,7 +24,8 @@ WORST = 6  # mistakes drawn
 def show_evaluation(out: Console, evaluation: Evaluation) -> None:
     """Print everything about a model's scores that fits the screen."""
     confusion = evaluation.scores.confusion
-    width = max(SHORTEST, min(NAME_WIDTH, out.width - SCORES_WIDTH))
+    room = out.width - SCORES_WIDTH
+    width = max(SHORTEST, min(NAME_WIDTH, room))
     names = [shortened(out, name, width) for name in evaluation.model.classes]
     out.print("by class", style="italic")
     out.print(_by_class(names, confusion))
@@ -37,13 +38,15 @@ def show_evaluation(out: Console, evaluation: Evaluation) -> None:
 
 def _summary(evaluation: Evaluation) -> list[tuple[str, str]]:
     scores = evaluation.scores
-    of_rows = f"of {count(scores.n_rows, 'row')} ({interval(scores.interval)})"
+    accuracy = percent(scores.accuracy)
+    n_rows = count(scores.n_rows, "row")
+    bounds = interval(scores.interval)
     balanced = percent(scores.balanced_accuracy)
     largest = percent(scores.largest_class)
     rows = [
         ("model", str(evaluation.path)),
         ("data", f"{evaluation.source}, {evaluation.split} rows"),
-        ("accuracy", f"{percent(scores.accuracy)} {of_rows}"),
+        ("accuracy", f"{accuracy} of {n_rows} ({bounds})"),
         ("balanced", f"{balanced}, the mean recall of the classes"),
         ("largest class", f"{largest} of the rows, so always guessing it is right as often"),
         ("loss", f"{scores.loss:.4f}"),
@@ -59,8 +62,13 @@ def _by_class(names: list[Text], confusion: NDArray[np.int64]) -> Table:
     for heading in ("rows", "precision", "recall", "F1"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, scores in zip(names, by_class(confusion), strict=True):
-        shares = [_share(share) for share in (scores.precision, scores.recall, scores.f1)]
-        table.add_row(name, f"{scores.n_rows:,}", *shares)
+        table.add_row(
+            name,
+            f"{scores.n_rows:,}",
+            _share(scores.precision),
+            _share(scores.recall),
+            _share(scores.f1),
+        )
     return table
 
 
@@ -74,7 +82,8 @@ def _share(share: float | None) -> str:
 def _show_confusion(out: Console, names: list[Text], confusion: NDArray[np.int64]) -> None:
     """Print the confusion matrix if it fits, with class names as short as the screen needs."""
     longest = max(name.cell_len for name in names)
-    needed = max(COUNT_WIDTH, len(f"{confusion.max():,}") + 1)
+    longest_count = len(f"{confusion.max():,}")
+    needed = max(COUNT_WIDTH, longest_count + 1)
     available = (out.width - longest - 2) // len(names)
     out.print()
     if available < needed:
@@ -104,13 +113,16 @@ def _matrix(names: list[Text], confusion: NDArray[np.int64], width: int) -> Tabl
 
 def _cells(counts: NDArray[np.int64], label: int, most_wrong: int) -> Iterator[Text]:
     """One row of the matrix."""
-    for guess, n in enumerate(map(int, counts)):
-        if not n:
+    n_rows = int(counts.sum())
+    for guess, n in enumerate(counts.tolist()):
+        if n == 0:
             yield Text("·", style="dim")
         elif guess == label:
-            yield Text(f"{n:,}", style=f"white on rgb(0,{_level(n, int(counts.sum()))},40)")
+            green = _level(n, n_rows)
+            yield Text(f"{n:,}", style=f"white on rgb(0,{green},40)")
         else:
-            yield Text(f"{n:,}", style=f"white on rgb({_level(n, most_wrong)},0,30)")
+            red = _level(n, most_wrong)
+            yield Text(f"{n:,}", style=f"white on rgb({red},0,30)")
 
 
 def _level(n: int, most: int) -> int:
@@ -134,7 +146,9 @@ def _show_worst(out: Console, evaluation: Evaluation) -> None:
 
 def _drawing(out: Console, evaluation: Evaluation, k: int, image: tuple[int, int]) -> Group:
     """The picture of row k, with its label, the guess and its confidence under it."""
-    rows, scores, classes = evaluation.rows, evaluation.scores, evaluation.model.classes
+    rows = evaluation.rows
+    scores = evaluation.scores
+    classes = evaluation.model.classes
     label = shortened(out, classes[scores.labels[k]], NAME_WIDTH)
     guess = shortened(out, classes[scores.predicted[k]], NAME_WIDTH)
     confidence = percent(float(scores.confidence[k]))
@@ -146,7 +160,9 @@ def half_blocks(image: Raw) -> Text:
     """A grey image (height, width) as text, where a character is two pixels on one another."""
     text = Text()
     grey = _grey(image)
-    for upper, lower in zip(grey[::2], grey[1::2], strict=True):
+    upper_rows = grey[::2]
+    lower_rows = grey[1::2]
+    for upper, lower in zip(upper_rows, lower_rows, strict=True):
         for u, v in zip(upper, lower, strict=True):
             text.append("▀", style=f"rgb({u},{u},{u}) on rgb({v},{v},{v})")
         text.append("\n")
@@ -156,9 +172,12 @@ def half_blocks(image: Raw) -> Text:
 
 def _grey(image: Raw) -> NDArray[np.int_]:
     """The pixels as whole numbers from 0 to 255, with an even number of rows."""
-    low, high = float(image.min()), float(image.max())
+    low = float(image.min())
+    high = float(image.max())
     scale = 255 / (high - low or 1)
-    grey: NDArray[np.int_] = np.round((image.astype(np.float64) - low) * scale).astype(int)
-    if len(grey) % 2:
-        return np.vstack([grey, np.zeros_like(grey[:1])])
-    return grey
+    above_black = image.astype(np.float64) - low
+    grey: NDArray[np.int_] = np.round(above_black * scale).astype(int)
+    if len(grey) % 2 == 0:
+        return grey
+    black = np.zeros_like(grey[:1])
+    return np.vstack([grey, black])

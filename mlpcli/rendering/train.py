@@ -135,13 +135,18 @@ def show_result(out: Console, result: Result) -> None:
 def _scores(by_part: dict[str, Scores], room: int) -> Table:
     """A row for each part, and as many of its scores as there is room for."""
     scores = by_part.values()
+    n_rows = [f"{s.n_rows:,}" for s in scores]
+    losses = [f"{s.loss:.4f}" for s in scores]
+    accuracies = [percent(s.accuracy) for s in scores]
+    balanced = [percent(s.balanced_accuracy) for s in scores]
+    largest = [percent(s.largest_class) for s in scores]
     columns = [
         Column("", list(by_part), 0),
-        Column("rows", [f"{s.n_rows:,}" for s in scores], 5, is_number=True),
-        Column("loss", [f"{s.loss:.4f}" for s in scores], 4, is_number=True),
-        Column("accuracy", [percent(s.accuracy) for s in scores], 1, is_number=True),
-        Column("balanced", [percent(s.balanced_accuracy) for s in scores], 3, is_number=True),
-        Column("largest class", [percent(s.largest_class) for s in scores], 2, is_number=True),
+        Column("rows", n_rows, 5, is_number=True),
+        Column("loss", losses, 4, is_number=True),
+        Column("accuracy", accuracies, 1, is_number=True),
+        Column("balanced", balanced, 3, is_number=True),
+        Column("largest class", largest, 2, is_number=True),
     ]
     styles = ["bold" if part == "test" else "" for part in by_part]
     return fitting_table(columns, room, styles)
