@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.arrays import SWEEP, Raw, chunks
+from mlpcli.arrays import SWEEP, Floats, Raw, chunks
 from mlpcli.datasets.labels import LabelColumn, checked_labels
 from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.messages import size_in_words
+from mlpcli.preprocessing.columns import Column
 from mlpcli.storage.reading import check_memory
 
 MIN_SIDE = 16  # pixels: a smaller square number of features is square by chance
@@ -24,14 +25,21 @@ MAX_FEATURE = np.finfo(np.float32).max
 
 @dataclass(frozen=True)
 class Table:
-    """Rows: features x (N,D) in the type they were read in, and the label of each (N)."""
+    """Rows: raw features x (N,D) as they were read, and the label of each (N).
+
+    `columns` are all columns of the source in order, those of labels and weights too; () if it has
+    no more to say of them than that they are numbers. What x holds of a category, and of a missing
+    cell, is in preprocessing/columns.py.
+    """
 
     origin: str  # the file or data set, for messages
     x: Raw
     labels: LabelColumn
     image: tuple[int, int] | None = None  # height and width, if a row is an image
     test: "Table | None" = None  # the source's own test rows, if it has any
-    columns: tuple[str, ...] = ()  # the features' names, if the source has them
+    columns: tuple[Column, ...] = ()
+    weights: Floats | None = None  # (N) of the rows, if the source has them
+    notes: tuple[str, ...] = ()  # sentences for the user on how it was read
 
     @property
     def n_rows(self) -> int:

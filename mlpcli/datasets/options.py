@@ -1,0 +1,57 @@
+"""What the user, or a model, says of a table's columns; everything else is found out."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mlpcli.preprocessing.columns import Column
+
+Place: TypeAlias = str | int  # a column by its name, or by its place from 1, −1 the last
+
+# The empty cell, `?`, and the texts that pandas' read_csv takes for a missing cell.
+MISSING = (
+    "",
+    "?",
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "-1.#IND",
+    "-1.#QNAN",
+    "-NaN",
+    "-nan",
+    "1.#IND",
+    "1.#QNAN",
+    "<NA>",
+    "N/A",
+    "NA",
+    "NULL",
+    "NaN",
+    "None",
+    "n/a",
+    "nan",
+    "null",
+)
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a table is to be read.
+
+    Args:
+        target: The label's column; "" for the last one.
+        header: Whether the first line names the columns; None to find out.
+        ignore: Columns to leave out; None to leave out those that look like ids.
+        categorical: Columns to take for categories, whatever is in them.
+        missing: The texts of a missing cell.
+        weight: The column of the rows' weights; "" for none.
+        decimal: The sign before the decimals, "." or ",".
+        columns: The columns of the training rows, if these rows are others: kinds are theirs.
+    """
+
+    target: Place = ""
+    header: bool | None = None
+    ignore: tuple[Place, ...] | None = None
+    categorical: tuple[Place, ...] = ()
+    missing: tuple[str, ...] = MISSING
+    weight: Place = ""
+    decimal: str = "."
+    columns: tuple[Column, ...] = ()
