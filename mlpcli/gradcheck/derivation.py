@@ -92,6 +92,7 @@ FORMULAS = {
     "W1": "∂W1 = xᵀ ∂a",
     "b1": "∂b1 = Σ_rows ∂a",
 }
+FORMULAS_WITH_WEIGHTS = FORMULAS | {"z": "∂z = w (softmax(z) − y) / B"}
 DECAYED = ("W1", "W2")
 
 

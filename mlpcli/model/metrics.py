@@ -17,13 +17,17 @@ Z95 = 1.959963984540054  # the standard normal's 97.5 % point
 
 @dataclass(frozen=True)
 class Scores:
-    """The mean loss over N rows, and each row's label, prediction and confidence, all (N)."""
+    """The mean loss over N rows, and each row's label, prediction and confidence, all (N).
+
+    With weights the loss is the weighted mean; all else counts each row once.
+    """
 
     loss: float
     labels: Labels
     predicted: Labels
     confidence: Floats  # the predicted class's probability
     K: int
+    weights: Floats | None = None  # of the rows in the loss, on any scale
 
     @property
     def n_rows(self) -> int:
@@ -132,10 +136,20 @@ class ByRow(NamedTuple):
         """The same of some rows, as views that can be written to."""
         return ByRow(self.losses[rows], self.predicted[rows], self.confidence[rows])
 
-    def scores(self, labels: Labels, K: int) -> Scores:
-        """The scores of these rows, given their labels (N)."""
-        loss = float(self.losses.mean(dtype=np.float64))
-        return Scores(loss, labels, self.predicted, self.confidence, K)
+    def scores(self, labels: Labels, K: int, weights: Floats | None = None) -> Scores:
+        """The scores of these rows, given their labels (N), and weights (N) that are not all 0."""
+        loss = self._mean_loss(weights)
+        return Scores(loss, labels, self.predicted, self.confidence, K, weights)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _mean_loss(self, weights: Floats | None) -> float:
+        """Σ w · loss / Σ w, or the plain mean without weights, in nats."""
+        if weights is None:
+            return float(self.losses.mean(dtype=np.float64))
+        weighted = np.multiply(self.losses, weights, dtype=self.losses.dtype)
+        total = np.add.reduce(weighted, dtype=np.float64)
+        total_weight = np.add.reduce(weights, dtype=np.float64)
+        return float(total) / float(total_weight)
 
 
 @np.errstate(over="ignore", invalid="ignore")

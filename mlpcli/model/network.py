@@ -1,19 +1,21 @@
 """The network: h = φ(x W1 + b1) ⊙ r, softmax(h W2 + b2), and its gradients derived by hand.
 
-B rows in a minibatch, D inputs, H hidden units, K classes; L is the mean over rows.
+B rows in a minibatch, D inputs, H hidden units, K classes.
 
     equation          batch form                      shape         homework
     pre-activation    a  = x W1 + b1                  (B,H)         3.1
     hidden layer      h  = φ(a) ⊙ r                   (B,H)         3.1
     logits            z  = h W2 + b2                  (B,K)         3.1
-    loss              L  = mean −log softmax(z)[label]
-    logits            ∂z = (softmax(z) − y) / B       (B,K)         3.2
+    loss              L  = 1/B Σ_rows w · (−Σ_k y_k log softmax(z)_k)
+    logits            ∂z = w (softmax(z) − y) / B     (B,K)         3.2
     second layer      ∂W2 = hᵀ ∂z,  ∂b2 = Σ_rows ∂z   (H,K), (K)    3.3
     hidden layer      ∂a = (∂z W2ᵀ) ⊙ r ⊙ φ′(a)       (B,H)         3.4
     first layer       ∂W1 = xᵀ ∂a,  ∂b1 = Σ_rows ∂a   (D,H), (H)    3.4
 
-r is the dropout mask, 0 or 1/q (the float 1.0 if nothing is dropped); y is one-hot.
-Weight decay (L2) adds λ/2 (‖W1‖² + ‖W2‖²) to what is differentiated, never to a reported loss.
+r is the dropout mask, 0 or 1/q (the float 1.0 if nothing is dropped). w is the weight of a row, 1
+without weights. y is (1 − ε) one-hot + ε/K, where ε is the label smoothing, 0 without it.
+Smoothing, and weight decay (L2), which adds λ/2 (‖W1‖² + ‖W2‖²), change what is differentiated,
+never a reported loss.
 docs/derivation.md derives these equations step by step.
 """
 
@@ -95,16 +97,33 @@ def loss_by_row(labels: Labels, ws: Workspace) -> Floats:
     return losses
 
 
-def mean_loss(labels: Labels, ws: Workspace) -> float:
-    """L, the mean over rows of −log softmax(z)[label], in nats; leaves softmax(z) in ws.p."""
-    total = np.add.reduce(loss_by_row(labels, ws), dtype=np.float64)
+def mean_loss(labels: Labels, ws: Workspace, weights: Floats | None = None) -> float:
+    """L without smoothing, in nats: the mean over rows of w times −log softmax(z)[label].
+
+    weights is w (B). Leaves softmax(z) in ws.p.
+    """
+    losses = loss_by_row(labels, ws)
+    if weights is not None:
+        losses *= weights
+    total = np.add.reduce(losses, dtype=np.float64)
     return float(total) / len(labels)
 
 
-def logits_gradient(labels: Labels, ws: Workspace, grad: Gradient) -> None:
-    """∂z = (softmax(z) − y) / B: the homework's 3.2."""
-    np.divide(ws.p, len(labels), out=grad.dz)
-    grad.dz[ws.rows, labels] -= 1 / len(labels)
+def logits_gradient(
+    labels: Labels,
+    ws: Workspace,
+    grad: Gradient,
+    weights: Floats | None = None,
+    smoothing: float = 0.0,
+) -> None:
+    """∂z = w (softmax(z) − y) / B: the homework's 3.2. weights is w (B), smoothing is ε."""
+    B, K = ws.p.shape
+    np.divide(ws.p, B, out=grad.dz)
+    if smoothing:
+        grad.dz -= smoothing / K / B
+    grad.dz[ws.rows, labels] -= (1 - smoothing) / B
+    if weights is not None:
+        grad.dz *= weights[:, np.newaxis]
 
 
 def second_layer_gradient(ws: Workspace, grad: Gradient) -> None:
@@ -147,12 +166,15 @@ def backward(
     grad: Gradient,
     l2: float = 0.0,
     active_columns: slice = ALL,
+    weights: Floats | None = None,
+    smoothing: float = 0.0,
 ) -> None:
     """Fill grad with the gradient of L (plus weight decay), after `forward` and `mean_loss`.
 
-    labels is (B); x, r and active_columns are those of `forward`; l2 is λ.
+    labels is (B); x, r and active_columns are those of `forward`; l2 is λ; weights is w (B), and
+    smoothing is ε, from 0 to 1.
     """
-    logits_gradient(labels, ws, grad)
+    logits_gradient(labels, ws, grad, weights, smoothing)
     second_layer_gradient(ws, grad)
     hidden_gradient(network, r, ws, grad)
     first_layer_gradient(x, grad, active_columns)

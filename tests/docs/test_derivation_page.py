@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpcli.gradcheck.derivation import FORMULAS
+from mlpcli.gradcheck.derivation import FORMULAS_WITH_WEIGHTS
 from mlpcli.model.network import __doc__ as network_docstring
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def names_a_part(statement: str) -> bool:
 
 
 def test_every_function_with_an_equation_is_quoted() -> None:
-    assert QUOTED.keys() == {*EQUATIONS, "loss_by_row", "add_weight_decay"}
+    assert QUOTED.keys() == {*EQUATIONS, "loss_by_row", "mean_loss", "add_weight_decay"}
 
 
 def test_every_mention_of_the_file_is_a_link_or_a_quotation_of_a_function_that_exists() -> None:
@@ -65,7 +65,7 @@ def test_backward_takes_the_equations_in_the_pages_order() -> None:
     calls = [node for node in ast.walk(FUNCTIONS["backward"]) if isinstance(node, ast.Call)]
     calls.sort(key=lambda node: node.lineno)
     called = [ast.unparse(call.func) for call in calls]
-    assert ["forward", "loss_by_row", *called] == list(QUOTED)
+    assert ["forward", "loss_by_row", "mean_loss", *called] == list(QUOTED)
 
 
 @pytest.mark.parametrize("function", EQUATIONS)
@@ -79,10 +79,10 @@ def test_a_functions_equations_stand_right_above_its_code(function: str) -> None
 def test_a_functions_docstring_has_its_equations(function: str) -> None:
     docstring = ast.get_docstring(FUNCTIONS[function]) or ""
     for left in EQUATIONS[function]:
-        assert FORMULAS[left.removeprefix("∂")] in docstring
+        assert FORMULAS_WITH_WEIGHTS[left.removeprefix("∂")] in docstring
 
 
-@pytest.mark.parametrize("formula", FORMULAS.values())
+@pytest.mark.parametrize("formula", FORMULAS_WITH_WEIGHTS.values())
 def test_each_formula_of_the_checker_is_on_the_page_and_in_network(formula: str) -> None:
     left, right = formula.split(" = ")
     assert re.search(rf"^    {re.escape(left)} = {re.escape(right)}( |$)", PAGE, re.MULTILINE)
@@ -92,6 +92,5 @@ def test_each_formula_of_the_checker_is_on_the_page_and_in_network(formula: str)
 @pytest.mark.parametrize("letter", ["a", "h", "z", "L"])
 def test_each_equation_of_the_forward_pass_is_on_the_page_and_in_network(letter: str) -> None:
     (on_page,) = re.findall(rf"^    {letter} = (.*?)   ", PAGE, re.MULTILINE)
-    short = on_page.replace("mean over rows of", "mean")
-    equation = rf" {letter}  *= {re.escape(short)}(  |$)"
+    equation = rf" {letter}  *= {re.escape(on_page)}(  |$)"
     assert re.search(equation, network_docstring or "", re.MULTILINE)
