@@ -28,7 +28,7 @@ class Weights(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The forward pass of one row: a (H), h (H), z (K) and its loss."""
+    """The forward pass of one row: a (H), h (H), z (K) and its loss, without its weight."""
 
     a: Array
     h: Array
@@ -65,37 +65,75 @@ def unflat(flat: Array, D: int, H: int, K: int) -> Weights:
     return Weights(W1.reshape(D, H), W2.reshape(H, K), biases[:H], biases[H:])
 
 
-def forward(w: Weights, activation: str, x: Array, r: Array, label: int) -> Row:
+def forward(
+    w: Weights, activation: str, x: Array, r: Array, label: int, smoothing: float = 0.0
+) -> Row:
     """The forward pass of one row x (D) with its own mask r (H)."""
     a = x @ w.W1 + w.b1
     h = PHI[activation](a) * r
     z = h @ w.W2 + w.b2
     top = max(z.real)
     log_sum_exp = top + np.log(sum(np.exp(z - top)))
-    return Row(a, h, z, log_sum_exp - z[label])
+    return Row(a, h, z, cross_entropy(z - log_sum_exp, label, smoothing))
+
+
+def cross_entropy(log_p: Array, label: int, smoothing: float) -> complex:
+    """The cross-entropy against the label, of which ε goes to the mean over all classes."""
+    against_label: complex = -log_p[label]
+    against_all: complex = -sum(log_p) / len(log_p)
+    if smoothing == 0:
+        return against_label
+    return (1 - smoothing) * against_label + smoothing * against_all
+
+
+def target(label: int, K: int, smoothing: float) -> Array:
+    """The row y (K): ε/K everywhere, and 1 − ε more at the label."""
+    y = np.full(K, smoothing / K)
+    y[label] += 1 - smoothing
+    return y
 
 
 def loss(
-    w: Weights, activation: str, x: Array, r: Array, labels: Array, l2: float = 0.0
+    w: Weights,
+    activation: str,
+    x: Array,
+    r: Array,
+    labels: Array,
+    l2: float = 0.0,
+    row_weights: Array | None = None,
+    smoothing: float = 0.0,
 ) -> complex:
-    """The mean over rows, plus λ/2 times the sum of the squared weights."""
-    rows = [forward(w, activation, *row) for row in zip(x, r, labels, strict=True)]
-    mean = sum(row.loss for row in rows) / len(rows)
+    """The mean over rows of weight times loss, plus λ/2 times the sum of the squared weights."""
+    if row_weights is None:
+        row_weights = np.ones(len(x))
+    total: complex = 0
+    for n, label in enumerate(labels):
+        row = forward(w, activation, x[n], r[n], label, smoothing)
+        total += row_weights[n] * row.loss
     penalty: complex = l2 / 2 * (np.sum(w.W1**2) + np.sum(w.W2**2))
-    return mean + penalty
+    return total / len(x) + penalty
 
 
 def gradients(
-    w: Weights, activation: str, x: Array, r: Array, labels: Array, l2: float = 0.0
+    w: Weights,
+    activation: str,
+    x: Array,
+    r: Array,
+    labels: Array,
+    l2: float = 0.0,
+    row_weights: Array | None = None,
+    smoothing: float = 0.0,
 ) -> Gradients:
     """The gradients of `loss`, one row after the other."""
     B, H, K = len(x), len(w.b1), len(w.b2)
+    if row_weights is None:
+        row_weights = np.ones(B)
     dz = np.zeros((B, K))
     da = np.zeros((B, H))
     total = Weights(l2 * w.W1, l2 * w.W2, np.zeros(H), np.zeros(K))
     for n, label in enumerate(labels):
         row = forward(w, activation, x[n], r[n], label)
-        dz[n] = (softmax(row.z) - np.eye(K)[label]) / B
+        dz[n] = row_weights[n] * (softmax(row.z) - target(label, K, smoothing)) / B
         da[n] = (w.W2 @ dz[n]) * r[n] * SLOPE[activation](row.a)
         total = Weights(
             W1=total.W1 + np.outer(x[n], da[n]),

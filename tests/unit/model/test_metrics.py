@@ -36,7 +36,9 @@ def network_and_rows(dtype: type = np.float64) -> tuple[Network, Floats, Labels]
     return network, x, rng.integers(0, K, N)
 
 
-def scored(size: int, B: int = 60, dtype: type = np.float64) -> Scores:
+def scored(
+    size: int, B: int = 60, dtype: type = np.float64, weights: Floats | None = None
+) -> Scores:
     """The scores of all rows, `size` at a time, in buffers for B rows that hold NaN at first."""
     network, x, labels = network_and_rows(dtype)
     ws = workspace(SHAPE, B, dtype)
@@ -49,7 +51,7 @@ def scored(size: int, B: int = 60, dtype: type = np.float64) -> Scores:
 
     by_row = ByRow(np.full(N, np.nan, dtype), np.zeros(N, np.intp), np.full(N, np.nan, dtype))
     score(network, batches(), ws, by_row)
-    return by_row.scores(labels, K)
+    return by_row.scores(labels, K, weights)
 
 
 def probabilities() -> Floats:
@@ -84,6 +86,46 @@ def test_batches_of_any_size_give_the_same_scores(size: int, dtype: type) -> Non
     np.testing.assert_array_equal(parts.labels, whole.labels)
     np.testing.assert_array_equal(parts.predicted, whole.predicted)
     np.testing.assert_allclose(parts.confidence, whole.confidence, rtol=tolerance)
+
+
+# 1e-3: the scale of the weights makes no difference
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_with_weights_the_loss_is_scikit_learns_and_all_else_counts_each_row_once(
+    scale: float,
+) -> None:
+    weights = scale * np.resize([1.0, 0.0, 2.5], N)
+    scores = scored(20, weights=weights)
+    expected = log_loss(
+        scores.labels, probabilities(), labels=range(K), sample_weight=weights / scale
+    )
+    assert scores.loss == pytest.approx(expected, rel=1e-12)
+    without = scored(20)
+    assert scores.loss != pytest.approx(without.loss, rel=1e-3)
+    assert scores.accuracy == without.accuracy
+    assert scores.balanced_accuracy == without.balanced_accuracy
+    np.testing.assert_array_equal(scores.confusion, without.confusion)
+    assert scores.weights is weights
+    assert without.weights is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("of_weights", [np.float32, np.float64])
+def test_weights_that_are_all_1_leave_every_byte_of_the_loss(dtype: type, of_weights: type) -> None:
+    n = 100_003
+    rng = np.random.default_rng(1)
+    losses: Floats = rng.exponential(size=n).astype(dtype)
+    labels = np.zeros(n, np.intp)
+    by_row = ByRow(losses, labels, losses)
+    ones: Floats = np.ones(n, of_weights)
+    assert by_row.scores(labels, K, ones).loss == by_row.scores(labels, K).loss
+
+
+def test_a_loss_that_is_infinite_is_so_with_weights_too_without_a_warning() -> None:
+    labels = np.zeros(3, np.intp)
+    losses = np.array([1.0, np.inf, 1.0], np.float32)
+    for weights in ([1.0, 1.0, 2.0], [1.0, 0.0, 1.0]):
+        scores = ByRow(losses, labels, losses).scores(labels, K, np.array(weights))
+        assert not np.isfinite(scores.loss)
 
 
 def test_accuracy_and_confusion_equal_scikit_learns() -> None:

@@ -37,17 +37,22 @@ EXACT: Any = {"rtol": 1e-12, "atol": 1e-12}
 activations = pytest.mark.parametrize("activation", list(ACTIVATIONS))
 masked = pytest.mark.parametrize("dropped", [False, True], ids=["no mask", "mask"])
 decayed = pytest.mark.parametrize("l2", [0.0, 0.3], ids=["no l2", "l2"])
+weighed = pytest.mark.parametrize("weighted", [False, True], ids=["no weights", "weights"])
+smoothed = pytest.mark.parametrize("smoothing", [0.0, 0.2], ids=["one-hot", "smoothed"])
+WEIGHTS = (0.5, 2.0, 0.0, 1.25, 3.0)  # of the B rows; their sum is not B
 
 
 @dataclass
 class Oracle:
-    """What the oracle takes, in float64: weights, φ, x (B,D), a mask (B,H) and labels (B)."""
+    """What the oracle takes, in float64: weights, φ, x (B,D), r (B,H), labels and weights (B)."""
 
     w: reference.Weights
     activation: str
     x: Floats
     r: Floats
     labels: Labels
+    row_weights: Floats | None = None
+    smoothing: float = 0.0
 
     def rows(self) -> list[reference.Row]:
         """The forward pass of each row."""
@@ -60,10 +65,12 @@ class Oracle:
     def loss_at(self, theta: Any, l2: float) -> complex:
         """The loss of other weights, real or complex."""
         w = reference.unflat(theta, D, H, K)
-        return reference.loss(w, self.activation, self.x, self.r, self.labels, l2)
+        rows = (self.x, self.r, self.labels)
+        return reference.loss(w, self.activation, *rows, l2, self.row_weights, self.smoothing)
 
     def gradients(self, l2: float = 0.0) -> reference.Gradients:
-        return reference.gradients(self.w, self.activation, self.x, self.r, self.labels, l2)
+        rows = (self.x, self.r, self.labels, l2, self.row_weights, self.smoothing)
+        return reference.gradients(self.w, self.activation, *rows)
 
     def first(self, n: int) -> "Oracle":
         """The same of the first n rows."""
@@ -81,16 +88,35 @@ class Case:
     ws: Workspace
     grad: Gradient
     oracle: Oracle
+    weights: Floats | None = None
+    smoothing: float = 0.0
 
     def run(self, l2: float = 0.0, active_columns: slice = ALL) -> float:
         """Forward and backward; returns the loss between them."""
         forward(self.network, self.x, self.r, self.ws, active_columns)
-        loss = mean_loss(self.labels, self.ws)
-        backward(self.network, self.x, self.labels, self.r, self.ws, self.grad, l2, active_columns)
+        loss = mean_loss(self.labels, self.ws, self.weights)
+        backward(
+            self.network,
+            self.x,
+            self.labels,
+            self.r,
+            self.ws,
+            self.grad,
+            l2,
+            active_columns,
+            self.weights,
+            self.smoothing,
+        )
         return loss
 
 
-def case(activation: str, dropped: bool = False, dtype: type = np.float64) -> Case:
+def case(
+    activation: str,
+    dropped: bool = False,
+    dtype: type = np.float64,
+    weighted: bool = False,
+    smoothing: float = 0.0,
+) -> Case:
     """A case in which every parameter differs from 0."""
     rng = np.random.default_rng(0)
     network = Network(SHAPE, activation, dtype)
@@ -98,12 +124,15 @@ def case(activation: str, dropped: bool = False, dtype: type = np.float64) -> Ca
     x: Floats = rng.normal(size=(B, D)).astype(dtype)
     labels = rng.integers(0, K, B)
     mask: Floats = rng.choice([0, 1 / 0.75], (B, H), p=[0.25, 0.75]).astype(dtype)
+    weights: Floats | None = np.array(WEIGHTS, dtype) if weighted else None
     oracle = Oracle(
         w=reference.unflat(network.theta.astype(np.float64), D, H, K),
         activation=activation,
         x=x.astype(np.float64),
         r=mask.astype(np.float64) if dropped else np.ones((B, H)),
         labels=labels,
+        row_weights=np.array(WEIGHTS) if weighted else None,
+        smoothing=smoothing,
     )
     return Case(
         network=network,
@@ -113,6 +142,8 @@ def case(activation: str, dropped: bool = False, dtype: type = np.float64) -> Ca
         ws=workspace(SHAPE, B, dtype),
         grad=gradient(SHAPE, B, dtype),
         oracle=oracle,
+        weights=weights,
+        smoothing=smoothing,
     )
 
 
@@ -129,18 +160,25 @@ def test_forward_equals_the_reference(activation: str, dropped: bool) -> None:
 
 @activations
 @masked
-def test_the_loss_equals_the_reference(activation: str, dropped: bool) -> None:
-    c = case(activation, dropped)
+@weighed
+def test_the_loss_equals_the_reference(activation: str, dropped: bool, weighted: bool) -> None:
+    c = case(activation, dropped, weighted=weighted)
     assert c.run() == pytest.approx(c.oracle.loss(), rel=1e-12)
+
+
+def test_the_loss_is_the_one_without_smoothing() -> None:
+    assert case("tanh", weighted=True, smoothing=0.2).run() == case("tanh", weighted=True).run()
 
 
 @activations
 @masked
 @decayed
+@weighed
+@smoothed
 def test_the_gradient_of_every_parameter_equals_the_reference(
-    activation: str, dropped: bool, l2: float
+    activation: str, dropped: bool, l2: float, weighted: bool, smoothing: float
 ) -> None:
-    c = case(activation, dropped)
+    c = case(activation, dropped, weighted=weighted, smoothing=smoothing)
     c.run(l2)
     expected = c.oracle.gradients(l2).weights
     np.testing.assert_allclose(c.grad.dW1, expected.W1, **EXACT)
@@ -153,10 +191,12 @@ def test_the_gradient_of_every_parameter_equals_the_reference(
 @activations
 @masked
 @decayed
+@weighed
+@smoothed
 def test_the_gradient_is_the_complex_step_derivative_of_the_loss(
-    activation: str, dropped: bool, l2: float
+    activation: str, dropped: bool, l2: float, weighted: bool, smoothing: float
 ) -> None:
-    c = case(activation, dropped)
+    c = case(activation, dropped, weighted=weighted, smoothing=smoothing)
     c.run(l2)
     theta = c.oracle.w.flat
     expected = reference.complex_step(lambda point: c.oracle.loss_at(point, l2), theta)
@@ -166,18 +206,19 @@ def test_the_gradient_is_the_complex_step_derivative_of_the_loss(
 @activations
 @masked
 @decayed
+@weighed
 def test_the_gradient_is_the_finite_difference_of_the_packages_own_loss(
-    activation: str, dropped: bool, l2: float
+    activation: str, dropped: bool, l2: float, weighted: bool
 ) -> None:
-    c = case(activation, dropped)
+    c = case(activation, dropped, weighted=weighted)
     c.run(l2)
-    other = case(activation, dropped)
+    other = case(activation, dropped, weighted=weighted)
 
     def loss(theta: np.ndarray[Any, Any]) -> float:
         other.network.theta[:] = theta
         forward(other.network, other.x, other.r, other.ws)
         penalty = l2 / 2 * float(np.sum(theta[: SHAPE.weights] ** 2))
-        return mean_loss(other.labels, other.ws) + penalty
+        return mean_loss(other.labels, other.ws, other.weights) + penalty
 
     np.testing.assert_allclose(c.grad.flat, approx_fprime(c.network.theta, loss), atol=1e-6)
 
@@ -185,8 +226,11 @@ def test_the_gradient_is_the_finite_difference_of_the_packages_own_loss(
 @activations
 @masked
 @decayed
-def test_float32_follows_float64_to_its_rounding(activation: str, dropped: bool, l2: float) -> None:
-    c = case(activation, dropped, np.float32)
+@weighed
+def test_float32_follows_float64_to_its_rounding(
+    activation: str, dropped: bool, l2: float, weighted: bool
+) -> None:
+    c = case(activation, dropped, np.float32, weighted)
     assert c.run(l2) == pytest.approx(c.oracle.loss(), rel=1e-6)
     assert c.grad.flat.dtype == np.float32
     expected = c.oracle.gradients(l2).weights.flat
@@ -195,15 +239,17 @@ def test_float32_follows_float64_to_its_rounding(activation: str, dropped: bool,
 
 @activations
 @masked
+@weighed
+@smoothed
 def test_each_equation_equals_the_reference_when_given_the_references_own_inputs(
-    activation: str, dropped: bool
+    activation: str, dropped: bool, weighted: bool, smoothing: float
 ) -> None:
-    c = case(activation, dropped)
+    c = case(activation, dropped, weighted=weighted, smoothing=smoothing)
     expected = c.oracle.gradients()
     forward(c.network, c.x, c.r, c.ws)
     mean_loss(c.labels, c.ws)
 
-    logits_gradient(c.labels, c.ws, c.grad)
+    logits_gradient(c.labels, c.ws, c.grad, c.weights, c.smoothing)
     np.testing.assert_allclose(c.grad.dz, expected.dz, **EXACT)
 
     c.ws.h[:] = [row.h for row in c.oracle.rows()]
