@@ -1,159 +1,228 @@
-"""A first look at a CSV file: its separator, its header, its columns, and its rows one by one."""
+"""A first look at a CSV file: its separator and quotes, its header, the names of its columns."""
 
-import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
+from mlpcli.datasets.csvcells import as_number
+from mlpcli.datasets.csvheader import is_header
+from mlpcli.datasets.csvrows import Dialect, read_rows, with_single_spaces
+from mlpcli.datasets.options import Place, ReadingOptions
 from mlpcli.errors import DataError
-from mlpcli.messages import names_in_words
-from mlpcli.storage.reading import open_text
+from mlpcli.storage.reading import check_memory
 
-DELIMITERS = ",;\t"
-
-
-class Row(NamedTuple):
-    """The cells of a row, and the number of the line that it ends on."""
-
-    line: int
-    cells: list[str]
+DELIMITERS = ",;\t|"
+QUOTES = "\"'"
+BYTES_PER_TEXT = 64  # of a cell as a text, where lines have many
+SAMPLE = 1000  # rows below the first that are looked at
+ONE_COLUMN = "has one column only; it needs features and a label, separated by , ; | tab or spaces."
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How to read a CSV file."""
+    """How to read a CSV file, and what its first lines say of its columns."""
 
-    delimiter: str
-    width: int  # cells in a row
-    target: int  # the index of the label's column
-    header_lines: int  # 0 without a header
-    columns: tuple[str, ...]  # the features' names; () without a header, or if two are equal
+    dialect: Dialect
+    header_lines: int  # the lines that end with the header's; 0 without one
+    names: tuple[str, ...]  # of all columns, "" for one without; () without a header
+    rows: list[list[str]]  # the first ones below the header, of the right width
+    notes: tuple[str, ...] = ()
 
-    def describe_column(self, index: int) -> str:
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return self.dialect.width
+
+    def describe(self, index: int) -> str:
         """A column by its number, and by its name if it has one."""
         number = f"column {index + 1:,}"
-        if not self.columns or index == self.target:
-            return number
-        names = list(self.columns)
-        names.insert(self.target, "")
-        name = names[index]
-        return f"{number} ({name})"
+        name = self.names[index] if self.names else ""
+        return f"{number} ({name})" if name else number
 
 
-def find_layout(path: Path, target: str) -> Layout:
-    """The layout that the first two rows show, with labels in the column named `target`.
+def check_head(path: Path, head: bytes) -> None:
+    """Refuse first lines with more cells than memory can hold as texts."""
+    n_cells = max(head.count(delimiter.encode()) for delimiter in DELIMITERS)
+    check_memory(path, n_cells * BYTES_PER_TEXT)
 
-    Without a target, labels are in the last column. The separator is the one that cuts the first
-    row into the most cells. Raises DataError if the file is no table.
+
+def find_layout(origin: str, head: bytes, options: ReadingOptions, is_whole: bool) -> Layout:
+    """The layout that the first lines show; `is_whole` says that they are all there are.
+
+    Raises DataError if they are no table.
     """
-    with open_text(path) as file:
-        delimiter = _find_delimiter(file)
-        file.seek(0)
-        rows = list(islice(read_rows(path, file, delimiter), 2))
+    text = head.decode()
+    delimiter, quote = _find_delimiter(text, options)
+    if delimiter == " ":
+        text = with_single_spaces(head).decode()
+    rows = _first_rows(origin, text, delimiter, quote, is_whole)
     if not rows:
-        raise DataError(f"{path}: is empty.")
-    header_lines, first = rows[0]
-    width = len(first)
-    second: list[str] = []
-    if len(rows) == 2:
-        second = rows[1].cells
+        raise DataError(f"{origin}: is empty.")
+    lines, cells = zip(*rows, strict=True)
+    first, below = cells[0], list(cells[1:])
+    trailing = _has_trailing(cells)
+    if trailing:
+        first, below = _without_last(first, below)
+    unnamed = _row_names_without_a_name(first, below)
+    dialect = Dialect(delimiter, quote, len(first) + unnamed, trailing)
+    _check_title(origin, lines[0], first, below, dialect)
+    below = [row for row in below if len(row) == dialect.width]
+    header, note = _decide_header(origin, first, below, options, unnamed)
+    if not header:
+        return Layout(dialect, 0, (), [first, *below][:SAMPLE])
+    names = ("",) * unnamed + tuple(cell.strip() for cell in first)
+    _check_names(origin, names)
+    notes = (f"{origin}: line {lines[0]:,} {note}",) if note else ()
+    return Layout(dialect, lines[0], names, below, notes)
+
+
+def _first_rows(
+    origin: str, text: str, delimiter: str, quote: str, is_whole: bool
+) -> list[tuple[int, list[str]]]:
+    lines = [f"{line}\n" for line in text.split("\n")[:-1]]
+    records = ((line, cells) for line, cells in read_rows(origin, lines, delimiter, quote) if cells)
+    rows = list(islice(records, SAMPLE + 2))
+    if not is_whole and 2 < len(rows) < SAMPLE + 2:
+        rows.pop()  # a quoted cell may go on in the next block
+    return rows[: SAMPLE + 1]
+
+
+# Separators and quotes
+
+
+def _find_delimiter(text: str, options: ReadingOptions) -> tuple[str, str]:
+    """The separator and the quote that cut the first lines into rows of the same width."""
+    lines = [line for line in islice(text.split("\n"), 100) if line.strip()]
+    candidates = [sign for sign in DELIMITERS if sign != options.decimal]
+    quote = _find_quote(lines, candidates)
+    ranked = [(_quality(lines, delimiter, quote), delimiter) for delimiter in candidates]
+    best, delimiter = max(ranked, key=lambda entry: entry[0])
+    if best == (0, 0, 0):
+        delimiter = _spaces_or_comma(lines)
+        quote = _find_quote(lines, delimiter)
+    return delimiter, quote
+
+
+def _find_quote(lines: list[str], delimiters: Sequence[str]) -> str:
+    """The quote that more cells stand in as a whole; the double one if none does."""
+    sign = "[" + re.escape("".join(delimiters)) + "]"
+    counts = {}
+    for quote in QUOTES:
+        whole = re.compile(rf"(?:^|{sign})\s*{quote}[^{quote}]*{quote}\s*(?={sign}|$)")
+        counts[quote] = sum(len(whole.findall(line)) for line in lines)
+    return max(QUOTES, key=lambda quote: counts[quote])
+
+
+def _quality(lines: list[str], delimiter: str, quote: str) -> tuple[float, float, int]:
+    """How well a separator cuts the lines; zeros if it cuts nothing.
+
+    It is the share of lines that have the most frequent width, the share of cells that have no
+    other separator in them, and that width.
+    """
+    rows = [_unquoted(line, quote).split(delimiter) for line in lines]
+    widths = Counter(map(len, rows))
+    width, n_rows = max(widths.items(), key=lambda item: item[1] if item[0] > 1 else 0)
     if width < 2:
-        raise DataError(
-            f"{path}: has one column only; it needs features and a label, separated by , ; or tab."
-        )
-    column = _target_column(path, first, target)
-    if not target and not _is_header(first, second, column):
-        return Layout(delimiter, width, column, 0, ())
-    if not second:
-        raise DataError(f"{path}: has a header and no rows.")
-    others = _without(first, column)
-    return Layout(delimiter, width, column, header_lines, _unique(others))
+        return 0, 0, 0
+    others = set(DELIMITERS) - {delimiter, ","}
+    cells = [cell for row in rows for cell in row]
+    clean = sum(not others & set(cell) for cell in cells)
+    return round(n_rows / len(rows), 2), round(clean / len(cells), 2), width
 
 
-def _find_delimiter(lines: Iterable[str]) -> str:
-    first_line = next(filter(str.strip, lines), "")
-    unquoted = re.sub('"[^"]*"', "", first_line)
-    return max(DELIMITERS, key=unquoted.count)
+def _unquoted(line: str, quote: str) -> str:
+    return re.sub(f"{quote}[^{quote}]*{quote}", "", line)
 
 
-def read_rows(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[Row]:
-    """Each row that is not blank; raises DataError naming the line that cannot be read."""
-    reader = csv.reader(empty_blank_lines(lines, delimiter), delimiter=delimiter)
-    try:
-        for cells in reader:
-            if cells:
-                yield Row(reader.line_num, cells)
-    except csv.Error as error:
-        raise DataError(
-            f"{path}: line {reader.line_num:,} cannot be read as CSV ({error})."
-        ) from error
+def _spaces_or_comma(lines: list[str]) -> str:
+    """Spaces, if they cut at least half the lines."""
+    n_cut = sum(len(line.split()) > 1 for line in lines)
+    return " " if 2 * n_cut >= len(lines) > 0 else ","
 
 
-def empty_blank_lines(lines: Iterable[str], delimiter: str) -> Iterator[str]:
-    """The lines, with those of spaces alone made empty: both parsers skip an empty line."""
-    for line in lines:
-        if delimiter in line or line.strip():
-            yield line
-        else:
-            yield "\n"
+# The shape of the first rows
 
 
-def _target_column(path: Path, first: list[str], target: str) -> int:
-    names = [cell.strip() for cell in first]
-    if not target:
-        return len(names) - 1
-    if target not in names:
-        raise DataError(
-            f"{path}: has no column named {target!r} (data.target); "
-            f"its first line is {names_in_words(names)}."
-        )
-    return names.index(target)
+def _has_trailing(rows: Sequence[list[str]]) -> bool:
+    """Whether each row, at least the second and all below, ends in a separator."""
+    below = rows[1:] or rows
+    return (
+        len(below[0]) > 2
+        and all(not row[-1].strip() for row in below)
+        and (not rows[0][-1].strip() or len(rows[0]) == len(below[0]) - 1)
+    )
 
 
-def _is_header(first: list[str], second: list[str], target: int) -> bool:
-    """Whether the first row is a header: one that is not all numbers.
+def _without_last(first: list[str], below: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """The rows without their last, empty cells; a header may lack it."""
+    if not first[-1].strip():
+        first = first[:-1]
+    return first, [row[:-1] for row in below]
 
-    If the label's cell alone is a word, it may be the label of a row. It is a header if the other
-    cells number the columns, and the label below is a number.
-    """
-    words = [index for index, cell in enumerate(first) if _is_word(cell)]
-    if words != [target]:
-        return bool(words)
-    others = _without(first, target)
-    if not all(map(str.isdigit, others)) or not _unique(others):
+
+def _row_names_without_a_name(first: list[str], below: list[list[str]]) -> bool:
+    """Whether the first row is R's header: no name for the first column, whose cells all differ."""
+    if not below or any(len(row) != len(first) + 1 for row in below):
         return False
-    if len(second) != len(first):
-        return False
-    return is_number(second[target])
+    names = [row[0].strip() for row in below]
+    words = [cell for cell in first if as_number(cell.strip()) is None]
+    return len(set(names)) == len(names) and len(words) == len(first) > 1
 
 
-def _is_word(cell: str) -> bool:
-    """Whether the cell is neither empty nor a number."""
-    return bool(cell.strip()) and not is_number(cell)
+def _check_title(
+    origin: str, line: int, first: list[str], below: list[list[str]], dialect: Dialect
+) -> None:
+    """Raise DataError if the first row is alone in its width: it is a title, not a header."""
+    widths = {len(row) for row in below}
+    if len(below) < 2 or len(widths) > 1 or dialect.width in widths:
+        return
+    (width,) = widths
+    raise DataError(
+        f"{origin}: line {line:,} is no header of these rows: it has {len(first):,} cells, and the "
+        f"lines below have {width:,}. Remove that line, or mend it."
+    )
 
 
-def _without(cells: list[str], index: int) -> list[str]:
-    """The cells but that one, without spaces around them."""
-    return [cell.strip() for cell in cells[:index] + cells[index + 1 :]]
+# The header
 
 
-def _unique(names: list[str]) -> tuple[str, ...]:
-    """The names, or () if two are equal."""
-    if len(set(names)) < len(names):
-        return ()
-    return tuple(names)
+def _decide_header(
+    origin: str, first: list[str], below: list[list[str]], options: ReadingOptions, unnamed: bool
+) -> tuple[bool, str]:
+    """Whether the first row is a header, and what to say of it if that is not quite sure."""
+    if options.header is not None:
+        return options.header, ""
+    named = [place for place in _places(options) if _is_name(place)]
+    if unnamed or named or _names_the_schema(first, options):
+        return True, ""
+    return is_header(first, below, options)
 
 
-def is_number(cell: str) -> bool:
-    """Whether NumPy's parser takes the cell for a number.
+def _places(options: ReadingOptions) -> list[Place]:
+    own = [] if options.columns else [options.target, options.weight]
+    return [*own, *(options.ignore or ()), *options.categorical]
 
-    It does as Python does, but refuses 1_000 and the digits of other scripts.
-    """
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell and cell.strip().isascii()
+
+def _is_name(place: Place) -> bool:
+    """Whether a place is the name of a column for sure."""
+    return isinstance(place, str) and place != "" and re.fullmatch(r"-?\d+", place) is None
+
+
+def _names_the_schema(first: list[str], options: ReadingOptions) -> bool:
+    """Whether the first row has at least half the names that columns must have."""
+    names = {column.name for column in options.columns if column.name}
+    found = names & {cell.strip() for cell in first}
+    return bool(names) and 2 * len(found) >= len(names)
+
+
+def _check_names(origin: str, names: Sequence[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1 and name:
+            places = [f"{index:,}" for index, other in enumerate(names, start=1) if other == name]
+            raise DataError(
+                f"{origin}: has {count:,} columns named {name!r}: columns {' and '.join(places)}. "
+                "Give each a name of its own, or remove all but one."
+            )
