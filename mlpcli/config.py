@@ -1,7 +1,7 @@
 """The configuration: every key with its type, default and bounds."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
@@ -11,7 +11,34 @@ DEFAULT_RULE: Literal["momentum"] = "momentum"
 TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+FractionOrNone = Annotated[float, Field(ge=0, lt=1)]
 PathName = Annotated[str, Field(min_length=1)]
+Weight = Annotated[float, Field(ge=0)]
+Place: TypeAlias = str | int  # a column by its name, or by its place from 1, −1 the last
+
+# The empty cell, `?`, and the texts that pandas' read_csv takes for a missing cell.
+MISSING = (
+    "",
+    "?",
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "-1.#IND",
+    "-1.#QNAN",
+    "-NaN",
+    "-nan",
+    "1.#IND",
+    "1.#QNAN",
+    "<NA>",
+    "N/A",
+    "NA",
+    "NULL",
+    "NaN",
+    "None",
+    "n/a",
+    "nan",
+    "null",
+)
 
 
 class Section(BaseModel):
@@ -26,15 +53,33 @@ class Data(Section):
     source: str = Field(
         "digits", min_length=1, description="`digits`, `mnist`, `openml:NAME[@VERSION]` or a path"
     )
-    target: str = Field("", description="CSV: name of the label's column; empty for the last one")
-    validation: Fraction | PathName = Field(
-        0.1, description="share of the rows to choose the best weights by, or a path"
+    target: Place = Field(
+        "", description="the label's column: a name, or a place from 1, -1 the last; the default"
+    )
+    header: Literal["auto"] | bool = Field(
+        "auto", description="whether the first line of a table has the columns' names"
+    )
+    ignore: Literal["auto"] | list[Place] = Field(
+        "auto", description="columns to leave out; `auto`: those that look like ids"
+    )
+    categorical: list[Place] = Field([], description="columns of numbers that are to be categories")
+    missing: list[str] = Field(list(MISSING), description="the texts of a missing cell")
+    decimal: Literal[".", ","] = Field(".", description="the sign before decimals in a table")
+    weight: Place = Field("", description="the column of the rows' weights; empty for none")
+    validation: FractionOrNone | PathName = Field(
+        0.1, description="share of the rows to choose the best weights by, 0 for none, or a path"
     )
     test: Fraction | PathName = Field(
         0.2, description="share of the rows to score, where the source has none, or a path"
     )
     scaling: Literal["auto", "none", "unit", "standard"] = Field(
         "auto", description="of the features; `auto` is `unit` for images, else `standard`"
+    )
+    bins: int = Field(
+        0, ge=0, le=1024, description="quantile bins for each number, beside its value; 0 for none"
+    )
+    rare: int = Field(
+        1, ge=1, le=2**24, description="a level of fewer training rows joins the other rare ones"
     )
 
 
@@ -51,6 +96,10 @@ class Net(Section):
     max_norm: float = Field(
         3.0, ge=0, description="largest norm of a unit's incoming weights; 0 for none"
     )
+    initial: Literal["uniform", "normal"] = Field(
+        "uniform",
+        description="the first weights; `normal` takes the size of the inputs into account",
+    )
 
 
 class Optimizer(Section):
@@ -58,7 +107,7 @@ class Optimizer(Section):
 
     name: Literal["sgd", "momentum", "adam"] = Field(DEFAULT_RULE, description="the rule")
     lr: float = Field(
-        gt=0, description="learning rate; default by rule: sgd 0.1, momentum 0.05, adam 0.001"
+        0.0, gt=0, description="learning rate; default by rule: sgd 0.1, momentum 0.05, adam 0.001"
     )
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "cosine", description="of the learning rate, by step"
@@ -75,14 +124,11 @@ class Optimizer(Section):
         0.0, ge=0, description="decoupled: weights shrink by lr times this, each step"
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _default_rate(cls, values: dict[str, Any]) -> dict[str, Any]:
-        rule = values.get("name", DEFAULT_RULE)
-        is_known = isinstance(rule, str) and rule in LEARNING_RATES
-        if not is_known:  # which is refused, and not for its learning rate
-            rule = DEFAULT_RULE
-        return {"lr": LEARNING_RATES[rule]} | values
+    @model_validator(mode="after")
+    def _default_rate(self) -> Self:
+        if "lr" not in self.model_fields_set:
+            vars(self)["lr"] = LEARNING_RATES[self.name]
+        return self
 
 
 class Training(Section):
@@ -94,6 +140,12 @@ class Training(Section):
         60.0, ge=0, description="save so often within an epoch too; at most 5 % of time"
     )
     threads: int = Field(0, ge=0, le=1024, description="processor cores to use; 0 for all")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="ε: a label is 1 - ε of its class, and ε of all alike"
+    )
+    class_weight: Literal["none", "balanced"] | dict[str, Weight] = Field(
+        "none", description="of each class's rows; `balanced`: all classes weigh the same"
+    )
     patience: int = Field(
         0,
         ge=0,
@@ -105,12 +157,15 @@ class Training(Section):
 class Config(Section):
     """Every setting of a run."""
 
+    recipe: Literal["auto", "images", "tables", "plain"] = Field(
+        "auto", description="sets the defaults of the other keys; `auto` goes by the data"
+    )
     seed: int = Field(
         0, ge=0, lt=2**63, description="of every random stream: split, start, order, dropout"
     )
     data: Data = Data()
     network: Net = Net()
-    optimizer: Optimizer = Optimizer.model_validate({})
+    optimizer: Optimizer = Optimizer()
     training: Training = Training()
 
 
@@ -139,10 +194,17 @@ def allowed(field: FieldInfo) -> str:
 
 def _allowed(kind: Any, metadata: Sequence[Any]) -> str:
     if get_origin(kind) is Literal:
-        return "one of " + ", ".join(get_args(kind))
+        names = ", ".join(get_args(kind))
+        return names if len(get_args(kind)) == 1 else f"one of {names}"
     if get_origin(kind) is Annotated:
         inner, field = get_args(kind)
         return _allowed(inner, field.metadata)
+    if get_origin(kind) is list:
+        (inner,) = get_args(kind)
+        return f"a list, each {_allowed(inner, [])}"
+    if get_origin(kind) is dict:
+        _, inner = get_args(kind)
+        return f"a table, each value {_allowed(inner, [])}"
     if get_args(kind):
         return ", or ".join(_allowed(part, []) for part in get_args(kind))
     return ", ".join([TYPES[kind], *_bounds(metadata)])
@@ -164,8 +226,10 @@ def sections() -> set[str]:
 
 def flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """The values of nested tables, by dotted key."""
+    known = dict(every_key())
     for key, value in values.items():
-        if isinstance(value, dict) and (value or prefix + key in sections()):
+        is_table = isinstance(value, dict) and prefix + key not in known
+        if is_table and (value or prefix + key in sections()):
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
@@ -174,6 +238,11 @@ def flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
 def flat(config: Config) -> dict[str, Any]:
     """Every value by its dotted key."""
     return dict(flatten(config.model_dump(), ""))
+
+
+def given(config: Config) -> dict[str, Any]:
+    """The values that were set, and not left at their defaults, by dotted key."""
+    return dict(flatten(config.model_dump(exclude_unset=True), ""))
 
 
 def differences(one: Config, other: Config) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlpcli.config import DEFAULT_RULE, Config, allowed, choices, every_key, flat, sections
+from mlpcli.config import DEFAULT_RULE, Config, allowed, choices, every_key, flat, given, sections
 from mlpcli.errors import ConfigError
 
+LISTS = ("data.ignore", "data.categorical", "data.missing")
 MAX_SHOWN = 200  # characters of a value in a message
 MANY_DIGITS = "a number of thousands of digits"
 FLAGS = {"data.source": "--data", "optimizer.name": "--optimizer"}  # not named as their keys are
@@ -39,9 +40,11 @@ def configure(
 
 
 def _in_case(key: str, value: Any) -> Any:
-    """The value; the name of a choice, which may be written in any case, as it is known."""
+    """The value as it is known: a choice in lower case, one entry of a list as a list."""
     if isinstance(value, str) and value.lower() in choices(key):
         return value.lower()
+    if key in LISTS and isinstance(value, str | int) and value != "auto":
+        return [value]
     return value
 
 
@@ -170,3 +173,10 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     """The same configuration with these dotted keys set; raises ConfigError for a bad value."""
     changed = flat(config) | dict(values)
     return _validate({key: (value, "the configuration") for key, value in changed.items()})
+
+
+def with_defaults(config: Config, values: Mapping[str, Any]) -> Config:
+    """The configuration with these values for the dotted keys that were not set."""
+    own = given(config)
+    own.pop("recipe", None)
+    return _validate({key: (value, "the recipe") for key, value in (dict(values) | own).items()})

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 ACTIVATIONS = ("relu", "tanh", "logistic", "identity")
+RECIPES = ("auto", "images", "tables", "plain")
 OPTIMIZERS = ("sgd", "momentum", "adam")
 SOURCES = ("digits", "mnist")
 
@@ -15,6 +16,11 @@ def activations(incomplete: str) -> list[str]:
 def optimizers(incomplete: str) -> list[str]:
     """The rules that begin so."""
     return _beginning(incomplete, OPTIMIZERS)
+
+
+def recipes(incomplete: str) -> list[str]:
+    """The recipes that begin so."""
+    return _beginning(incomplete, RECIPES)
 
 
 def sources(incomplete: str) -> list[str]:

@@ -11,6 +11,7 @@ from mlpcli.cli.completion import (
     activations,
     keys,
     optimizers,
+    recipes,
     sources,
 )
 from mlpcli.cli.streams import stop_waiting
@@ -53,6 +54,16 @@ def train(
         typer.Option(
             metavar="COLUMN",
             help="The label's column in a .csv. Default: the last one.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="auto, images, tables or plain: the defaults of all settings. "
+            "Default: auto, by the data.",
+            autocompletion=recipes,
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -152,6 +163,7 @@ def train(
     flags = {
         "data.source": data,
         "data.target": target,
+        "recipe": recipe,
         "network.hidden": hidden,
         "network.activation": activation,
         "network.dropout": dropout,
@@ -229,7 +241,9 @@ def _execute(plan: "Plan", messages: "Console", as_json: bool) -> None:
     show_plan(messages, plan)
     signals = Signals(notify, stop_waiting)
     try:
-        with Screen(messages, plan.saved) as screen, signals:
+        has_validation = bool(len(plan.data.validation))
+        screen_of_run = Screen(messages, plan.saved, has_validation=has_validation)
+        with screen_of_run as screen, signals:
             result = execute(plan, [screen, signals])
     except StoppedAtOnce as stop:
         raise StoppedAtOnce(stop.exit_code, stopped_at_once(plan.folder)) from stop

@@ -1,15 +1,16 @@
 """Scores of a saved model: on the rows that its run held out, or on any other data."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlpcli.commands.plan import load_data
+from mlpcli.commands.data import load, reading_options
 from mlpcli.config import Config
 from mlpcli.datasets.dataset import Dataset, Rows, all_rows
 from mlpcli.datasets.sources import absolute, read
-from mlpcli.datasets.table import fingerprint, match_columns
+from mlpcli.datasets.options import ReadingOptions
+from mlpcli.datasets.table import Table, fingerprint
 from mlpcli.errors import DataError, ModelError
 from mlpcli.invocation import command_line, path_word
 from mlpcli.machine import blas_threads, cores
@@ -120,7 +121,7 @@ def _note_better_epoch(path: Path, model: Model, notify: Notify) -> None:
 def _scores(model: Model, rows: Rows) -> Scores:
     n_cores = cores()  # before the BLAS is held to one thread
     with blas_threads(1):
-        return score_all(model.network, model.scaling, rows, n_cores)
+        return score_all(model.network, model.preprocessing, rows, n_cores)
 
 
 def _config(model: Model) -> Config | None:
@@ -147,7 +148,7 @@ def _own_rows(path: Path, model: Model, split: str, notify: Notify) -> ScoredRow
 
 def _own_data(config: Config, notify: Notify) -> Dataset:
     try:
-        return load_data(config, Streams.from_seed(config.seed), notify)
+        return load(config, Streams.from_seed(config.seed), notify)
     except DataError as error:
         raise DataError(f"{error} Or name the rows to score with --data.") from error
 
@@ -160,20 +161,32 @@ def _check_same_data(path: Path, model: Model, data: Dataset) -> None:
             "validation or test rows have, so the rows that were held out are not known. "
             f"{NAME_THE_ROWS}"
         )
-    D = model.network.shape.D
-    if data.features != D:
-        raise ModelError(f"{path}: takes {D:,} features, and its own data has {data.features:,}.")
+    n_raw = model.preprocessing.n_raw
+    own = data.preprocessing.n_raw
+    if own != n_raw:
+        raise ModelError(f"{path}: takes {n_raw:,} features, and its own data has {own:,}.")
 
 
 def _other_rows(model: Model, source: str, notify: Notify) -> ScoredRows:
     """The test rows of a source, or all its rows if it has no test rows of its own."""
     config = _config(model)
-    table = read(source, config.data.target if config else "", notify)
+    options = reading_options(config.data) if config else ReadingOptions()
+    table = read(source, replace(options, columns=model.columns), notify)
     if not table.test and fingerprint(table) == model.header.get("data_sha256"):
         notify(
             "Most of these rows are those that the model was trained on: "
             "leave out --data to score the others."
         )
-    held_out = match_columns(table.held_out, model.columns, model.network.shape.D, "the model")
+    held_out = table.held_out
+    _check_features(held_out, model)
     rows = all_rows(held_out, model.classes, "the model")
     return ScoredRows(absolute(source), "test" if table.test else "all", rows)
+
+
+def _check_features(table: Table, model: Model) -> None:
+    n_raw = model.preprocessing.n_raw
+    if table.n_features != n_raw:
+        raise DataError(
+            f"{table.origin}: has {table.n_features:,} features, and the model has {n_raw:,}; "
+            "both must have the same."
+        )

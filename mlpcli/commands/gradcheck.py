@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlpcli.arrays import Floats, Index, Labels, Shape
-from mlpcli.commands.plan import load_data
+from mlpcli.commands.data import load_new
 from mlpcli.config import Config
 from mlpcli.datasets.dataset import Dataset
 from mlpcli.datasets.loader import BatchLoader
@@ -24,6 +24,7 @@ from mlpcli.model.dropout import Masks
 from mlpcli.model.network import Network
 from mlpcli.model.state import Streams
 from mlpcli.training.events import Stopped
+from mlpcli.training.fit import mean_square
 from mlpcli.training.loop import minibatches, new_state, train
 
 N_EVENTS = 30  # of training, one a minibatch, after which weights count as trained
@@ -117,10 +118,10 @@ def _data_cases(config: Config, notify: Notify) -> Iterator[Case]:
     Raises CheckError if a case does not cover everything, or training diverges.
     """
     streams = Streams.from_seed(config.seed)
-    data = load_data(config, streams, notify)
-    shape = Shape(data.features, config.network.hidden, len(data.classes))
+    config, data = load_new(config, streams, notify)
+    shape = Shape(data.n_inputs, config.network.hidden, len(data.classes))
     _check_memory(config, data, shape)
-    state = new_state(config, shape, streams)
+    state = new_state(config, shape, streams, mean_square=mean_square(data))
     rng = np.random.default_rng(config.seed)
     state.network.b2[...] = rng.normal(scale=BIAS_SCALE, size=shape.K)
     minibatch = _draw_minibatch(config, data, shape, rng)
@@ -181,7 +182,7 @@ def _draw_minibatch(
     indices = _draw_rows(config, data, rng)
     B = len(indices)
     x = np.empty((B, shape.D), np.float32)
-    loader = BatchLoader(data.train, data.scaling, B)
+    loader = BatchLoader(data.train, data.preprocessing, B)
     labels = loader.fill(indices, x)
     settings = config.network
     if settings.input_dropout:

@@ -9,8 +9,8 @@ import numpy as np
 
 from mlpcli import __version__
 from mlpcli.arrays import Shape
+from mlpcli.commands.data import load, load_new
 from mlpcli.config import Config, Data
-from mlpcli.datasets.assemble import load as load_dataset
 from mlpcli.datasets.dataset import Dataset
 from mlpcli.datasets.sources import absolute, short_name
 from mlpcli.errors import ConfigError
@@ -129,21 +129,21 @@ def prepare(config: Config, out: Path | None, overwrite: bool, notify: Notify) -
 
 
 def make_plan(config: Config, beginning: Beginning, notify: Notify) -> Plan:
-    """Load the data and count the memory; raises DataError, or ConfigError if memory is short."""
+    """Load the data and count the memory; raises DataError, or ConfigError if memory is short.
+
+    The settings of a new run are completed by a recipe; those of an old one are complete.
+    """
     streams = Streams.from_seed(config.seed)
-    data = load_data(config, streams, notify)
+    if isinstance(beginning, New):
+        config, data = load_new(config, streams, notify)
+    else:
+        data = load(config, streams, notify)
     resolved = _absolute_paths(config.data) | {"data.scaling": data.scaling_kind}
     config = with_values(config, resolved)
     shape = network_shape(config, data)
     n_cores = config.training.threads or cores()
     memory = _memory(config, data, shape, n_cores)
     return Plan(config, data, streams, shape, memory, n_cores, beginning)
-
-
-def load_data(config: Config, streams: Streams, notify: Notify) -> Dataset:
-    """The data set that the configuration names, split by the seed; raises DataError."""
-    settings = config.data.model_dump(exclude={"source"})
-    return load_dataset(config.data.source, streams.split, **settings, notify=notify)
 
 
 def _absolute_paths(settings: Data) -> dict[str, str]:

@@ -53,13 +53,19 @@ class Result:
             "stopped": self.stopped,
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
-            **{part: brief(scores) for part, scores in self.scores.items()},
+            **{part: self._brief(part) for part in ("train", "validation", "test")},
             "seconds": round(self.seconds, 3),
             "saving": round(self.saving / max(self.seconds, 1e-9), 4),
             "threads": self.plan.processes,
             "blas": blas(),
             "versions": versions(),
         }
+
+    def _brief(self, part: str) -> dict[str, Any] | None:
+        """The scores of a part; None without validation rows."""
+        if part not in self.scores:
+            return None
+        return brief(self.scores[part])
 
 
 def brief(scores: Scores) -> dict[str, Any]:
@@ -173,7 +179,8 @@ class RunWriter:
         """
         plan, progress = self.plan, self.progress
         network = progress.best_network()
-        held_out = {part: _scored(plan, network, part) for part in ("validation", "test")}
+        parts = [part for part in ("validation", "test") if len(plan.data.parts[part])]
+        held_out = {part: _scored(plan, network, part) for part in parts}
         self._write_model(network, held_out)
         scores = {"train": _scored(plan, network, "train")} | held_out
         result = Result(
@@ -194,7 +201,8 @@ class RunWriter:
     def _write_model(self, network: Network, held_out: dict[str, Scores]) -> None:
         best_epoch = self.progress.best.epoch
         header = _header(self.plan, best_epoch, held_out)
-        model = Model(network, self.plan.data.scaling, header)
+        data = self.plan.data
+        model = Model(network, data.preprocessing, header, data.columns)
         modelfile.save(self.run_folder.path / "model.npz", model, self.run_folder.fd)
         self.model_epoch = best_epoch
 
@@ -206,7 +214,7 @@ class RunWriter:
 
 def _scored(plan: Plan, network: Network, part: str) -> Scores:
     with blas_threads(1):  # one for each of the threads that score
-        return score_all(network, plan.data.scaling, plan.data.parts[part], plan.n_cores)
+        return score_all(network, plan.data.preprocessing, plan.data.parts[part], plan.n_cores)
 
 
 def _header(plan: Plan, best_epoch: int, held_out: dict[str, Scores]) -> dict[str, Any]:
@@ -214,7 +222,6 @@ def _header(plan: Plan, best_epoch: int, held_out: dict[str, Scores]) -> dict[st
     data = plan.data
     return {
         "classes": list(data.classes),
-        "columns": list(data.columns),
         "image": list(data.image) if data.image else None,
         "config": plan.config.model_dump(),
         "data_sha256": data.sha256,

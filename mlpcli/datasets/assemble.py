@@ -1,63 +1,67 @@
-"""From tables to a data set: rows split into three, and the scaling learnt on the training rows."""
+"""From tables to a data set: rows split into three, and what is learnt on the training rows."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlpcli.datasets.checks import checked
 from mlpcli.datasets.classes import class_names, encode
 from mlpcli.datasets.dataset import Dataset, Rows, all_rows
+from mlpcli.datasets.options import ReadingOptions
+from mlpcli.datasets.rowweights import ClassWeight, row_weights
 from mlpcli.datasets.sources import read
-from mlpcli.datasets.splits import split
-from mlpcli.datasets.table import Table, check_room, fingerprint, match_table, with_test
+from mlpcli.datasets.splits import only_trained_on, split
+from mlpcli.datasets.table import Table, check_features_match, check_room, fingerprint
 from mlpcli.errors import DataError
-from mlpcli.messages import Notify
-from mlpcli.preprocessing.scaling import learn
+from mlpcli.messages import Notify, names_in_words
+from mlpcli.preprocessing.columns import feature_columns
+from mlpcli.preprocessing.pipeline import Settings, learn
 
 BYTES_PER_ROW = 64  # in memory, at most, while rows are split: labels, indices and their copies
 
 
-def load(
+@dataclass(frozen=True)
+class Sources:
+    """The tables of a run: the rows, and other ones to choose or to score by, if there are any."""
+
+    source: str  # what the user named
+    table: Table
+    validation: Table | None = None
+    test: Table | None = None
+
+
+def read_sources(
     source: str,
-    rng: np.random.Generator,
-    *,
-    target: str,
+    options: ReadingOptions,
     validation: float | str,
     test: float | str,
-    scaling: str,
     notify: Notify,
-) -> Dataset:
-    """Read a source and assemble a data set from it.
+) -> Sources:
+    """Read a source, and the others that `validation` and `test` name, if they are no fractions.
 
-    Args:
-        source: The name of a data set, or a path.
-        rng: Draws the rows of a split.
-        target: The name of the label's column in a CSV file; "" for the last one.
-        validation: The fraction of the rows to choose the best weights by, or a source of its own.
-        test: The fraction of the rows to score, or a source of its own.
-        scaling: "none", "unit", "standard" or "auto", as for `assemble`.
-        notify: Is called with messages for the user.
-
-    Raises:
-        DataError: A source cannot be read, or cannot be learnt from.
+    Raises DataError if a source cannot be read, or cannot be learnt from.
     """
-    table = read(source, target, notify)
+    table = checked(read(source, options, notify), options)
     _check_distinct({"data.source": source, "data.validation": validation, "data.test": test})
-    return assemble(
+    others = replace(options, columns=table.columns)
+    return Sources(
         source,
         table,
-        rng,
-        validation=_read_own("data.validation", validation, target, notify),
-        test=_read_own("data.test", test, target, notify),
-        scaling=scaling,
+        _read_own("data.validation", validation, others, notify),
+        _read_own("data.test", test, others, notify),
     )
 
 
-def _read_own(key: str, value: float | str, target: str, notify: Notify) -> float | Table:
-    """The table of a source that a setting names; a fraction is returned as it is."""
+def _read_own(
+    key: str, value: float | str, options: ReadingOptions, notify: Notify
+) -> Table | None:
+    """The table of a source that a setting names; None for a fraction."""
     if not isinstance(value, str):
-        return value
+        return None
     try:
-        return read(value, target, notify)
+        return read(value, options, notify)
     except DataError as error:
         raise DataError(f"{key}: {error}") from error
 
@@ -83,23 +87,23 @@ def _check_distinct(settings: dict[str, float | str]) -> None:
 
 
 def assemble(
-    source: str,
-    table: Table,
+    sources: Sources,
     rng: np.random.Generator,
     *,
-    validation: float | Table,
-    test: float | Table,
-    scaling: str,
+    validation: float,
+    test: float,
+    settings: Settings,
+    class_weight: ClassWeight = "none",
 ) -> Dataset:
-    """Split a table into training, validation and test rows, and learn the scaling of features.
+    """Split rows into training, validation and test rows, and learn the columns' encoding.
 
     Args:
-        source: What the data set is called in messages and in what a run writes.
-        table: The rows. If it has test rows of its own, a fraction `test` is not used.
+        sources: The tables. Where one has validation or test rows, that fraction is not used.
         rng: Draws the rows of the split.
-        validation: The fraction of the rows to choose the best weights by, or other rows.
-        test: The fraction of the rows to score, or other rows.
-        scaling: "none", "unit", "standard", or "auto": unit for images, else standard.
+        validation: The fraction of the rows to choose the best weights by; 0 for none.
+        test: The fraction of the rows to score.
+        settings: How columns are encoded; the scaling "auto" is unit for images, else standard.
+        class_weight: The weight of each class's rows.
 
     Returns:
         The data set. Its rows share the arrays of the tables.
@@ -107,29 +111,87 @@ def assemble(
     Raises:
         DataError: Too few rows are left to train on, or the tables differ in features or classes.
     """
-    _check_fractions(validation, test)
-    if isinstance(test, Table):
-        table = with_test(table, test.held_out)
-    tables = [table]
-    if isinstance(validation, Table):
-        validation = match_table(validation, table)
-        tables.append(validation)
+    table = _with_own_test(sources)
+    fractions = _fractions(sources, table, validation, test)
+    _check_fractions(fractions)
+    tables = [each for each in (table, sources.validation) if each]
     for each in tables:
         check_room(each.origin, (each.n_rows + each.held_out.n_rows) * BYTES_PER_ROW)
     classes = class_names(table)
-    parts = _split(table, classes, validation, test, rng)
-    scaling = _resolved(scaling, table)
+    parts = _parts(table, sources.validation, classes, fractions, rng)
+    settings = replace(settings, scaling=_resolved(settings.scaling, table))
+    columns = feature_columns(table.columns)
     index = parts["train"].index
+    encoding = learn(columns, table.x, index, settings, together=table.image is not None)
+    if not encoding.n_inputs:
+        raise DataError(f"{table.origin}: no column is left to learn from: all are constant.")
     return Dataset(
-        source=source,
+        source=sources.source,
         classes=classes,
-        **parts,
-        scaling=learn(scaling, table.x, index, together=table.image is not None),
-        scaling_kind=scaling,
+        **_weighted(parts, classes, class_weight),
+        preprocessing=encoding,
+        scaling_kind=settings.scaling,
         image=table.image,
         sha256=fingerprint(*tables),
         columns=table.columns,
+        notes=(*table.notes, *_note_small_classes(parts["train"].labels, classes, fractions)),
     )
+
+
+def _with_own_test(sources: Sources) -> Table:
+    """The table, with its test rows those of the source for them, if there is one."""
+    table = sources.table
+    for other in (sources.validation, sources.test):
+        if other:
+            check_features_match(other, table)
+    if sources.test:
+        return replace(table, test=sources.test.held_out)
+    return table
+
+
+def _fractions(sources: Sources, table: Table, validation: float, test: float) -> dict[str, float]:
+    """The fraction of each part that is drawn from the rows; none for one with a table, or 0."""
+    fractions: dict[str, float] = {}
+    if table.test is None:
+        fractions["test"] = test
+    if sources.validation is None and validation:
+        fractions["validation"] = validation
+    return fractions
+
+
+def _check_fractions(fractions: Mapping[str, float]) -> None:
+    if sum(fractions.values()) >= 1:
+        shares = " and ".join(f"data.{part} = {share:g}" for part, share in fractions.items())
+        raise DataError(f"{shares} leave no rows to train on.")
+
+
+def _parts(
+    table: Table,
+    validation: Table | None,
+    classes: tuple[str, ...],
+    fractions: Mapping[str, float],
+    rng: np.random.Generator,
+) -> dict[str, Rows]:
+    """Training, validation and test rows: the tables that there are, else drawn from the rows."""
+    reference = f"the training rows of {table.origin}"
+    labels = encode(table, classes, reference)
+    drawn = split(labels, classes, fractions, rng)
+    parts = {name: Rows(table.x, labels, index, table.weights) for name, index in drawn.items()}
+    if table.test is not None:
+        parts["test"] = all_rows(table.test, classes, reference)
+    if validation is not None:
+        parts["validation"] = all_rows(validation, classes, reference)
+    no_rows = np.empty(0, np.intp)
+    parts.setdefault("validation", Rows(table.x, labels, no_rows, table.weights))
+    return parts
+
+
+def _weighted(
+    parts: Mapping[str, Rows], classes: tuple[str, ...], class_weight: ClassWeight
+) -> dict[str, Rows]:
+    """The parts with their rows' weights, which have the mean 1 over the training rows."""
+    weights = row_weights(parts, classes, class_weight)
+    return {name: replace(rows, weights=weights[name]) for name, rows in parts.items()}
 
 
 def _resolved(scaling: str, table: Table) -> str:
@@ -141,34 +203,11 @@ def _resolved(scaling: str, table: Table) -> str:
     return "standard"
 
 
-def _check_fractions(validation: float | Table, test: float | Table) -> None:
-    if isinstance(validation, Table) or isinstance(test, Table):
-        return
-    if validation + test >= 1:
-        raise DataError(
-            f"data.validation = {validation:g} and data.test = {test:g} leave no rows to train on."
-        )
-
-
-def _split(
-    table: Table,
-    classes: tuple[str, ...],
-    validation: float | Table,
-    test: float | Table,
-    rng: np.random.Generator,
-) -> dict[str, Rows]:
-    """Training, validation and test rows: the tables that there are, else drawn from the rows."""
-    reference = f"the training rows of {table.origin}"
-    labels = encode(table, classes, reference)
-    own: dict[str, Rows] = {}
-    fractions: dict[str, float] = {}
-    if table.test is not None:
-        own["test"] = all_rows(table.test, classes, reference)
-    elif not isinstance(test, Table):
-        fractions["test"] = test
-    if isinstance(validation, Table):
-        own["validation"] = all_rows(validation, classes, reference)
-    else:
-        fractions["validation"] = validation
-    drawn = split(labels, classes, fractions, rng)
-    return own | {name: Rows(table.x, labels, index) for name, index in drawn.items()}
+def _note_small_classes(
+    labels: np.ndarray, classes: tuple[str, ...], fractions: Mapping[str, float]
+) -> tuple[str, ...]:
+    small = only_trained_on(labels, classes, fractions)
+    if not small:
+        return ()
+    names = names_in_words(small)
+    return (f"These classes have too few rows to be split, and are trained on alone: {names}.",)

@@ -1,4 +1,4 @@
-"""Minibatches: rows gathered and scaled into the network's input, without a copy of the table."""
+"""Minibatches: rows gathered and encoded as the network's input, without a copy of the table."""
 
 from collections.abc import Iterator
 
@@ -6,32 +6,40 @@ import numpy as np
 
 from mlpcli.arrays import ALL, Floats, Index, Labels, chunks
 from mlpcli.datasets.dataset import Rows
-from mlpcli.preprocessing.scaling import Scaling
+from mlpcli.preprocessing.encoding import Preprocessing
 
 LARGE_IMAGE = 256  # features from which on it pays to look for blank borders
 
 
 class BatchLoader:
-    """Gathers raw rows into a buffer of their own type, and scales them into the network's x."""
+    """Gathers raw rows into a buffer of their own type, and encodes them as the network's x."""
 
-    def __init__(self, rows: Rows, scaling: Scaling, B: int) -> None:
+    def __init__(self, rows: Rows, preprocessing: Preprocessing, B: int) -> None:
         self.rows = rows
-        self.scaling = scaling
+        self.preprocessing = preprocessing
         D = rows.x.shape[1]
         dtype = rows.x.dtype
         self.raw = np.empty((B, D), dtype)
         is_large_image = dtype == np.uint8 and D >= LARGE_IMAGE
-        self.may_have_blank_borders = is_large_image and scaling.keeps_zero
+        self.may_have_blank_borders = is_large_image and preprocessing.keeps_zero
 
     def fill(self, indices: Index, x: Floats) -> Labels:
-        """Write the rows of these indices (n), scaled, into x (n,D); returns their labels (n)."""
+        """Write the rows of these indices (n) into x (n,D); returns their labels (n)."""
         rows = self.rows
         index = rows.index[indices]
         n = len(index)
         raw = self.raw[:n]
         np.take(rows.x, index, axis=0, out=raw, mode="clip")
-        self.scaling.apply(raw, x)
+        self.preprocessing.apply(raw, x)
         return rows.labels[index]
+
+    def weights(self, indices: Index) -> Floats | None:
+        """The weights of the rows of these indices (n), or None if rows have none."""
+        rows = self.rows
+        if rows.weights is None:
+            return None
+        weights: Floats = rows.weights[rows.index[indices]]
+        return weights
 
     def active_columns(self, n: int) -> slice:
         """The columns from the first to the last that are not all zero in the n rows just filled.

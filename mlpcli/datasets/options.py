@@ -1,35 +1,9 @@
 """What the user, or a model, says of a table's columns; everything else is found out."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
+from mlpcli.config import MISSING, Place
 from mlpcli.preprocessing.columns import Column
-
-Place: TypeAlias = str | int  # a column by its name, or by its place from 1, −1 the last
-
-# The empty cell, `?`, and the texts that pandas' read_csv takes for a missing cell.
-MISSING = (
-    "",
-    "?",
-    "#N/A",
-    "#N/A N/A",
-    "#NA",
-    "-1.#IND",
-    "-1.#QNAN",
-    "-NaN",
-    "-nan",
-    "1.#IND",
-    "1.#QNAN",
-    "<NA>",
-    "N/A",
-    "NA",
-    "NULL",
-    "NaN",
-    "None",
-    "n/a",
-    "nan",
-    "null",
-)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from mlpcli.datasets import csvfile, idx, named, npz
+from mlpcli.datasets.options import ReadingOptions
 from mlpcli.datasets.table import Table
 from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.messages import Notify, announce_reading, system_reason
@@ -35,8 +36,8 @@ def absolute(source: str) -> str:
     return source
 
 
-def read(source: str, target: str, notify: Notify) -> Table:
-    """The table of a source, with labels from the column `target` of a CSV file, or the last one.
+def read(source: str, options: ReadingOptions, notify: Notify) -> Table:
+    """The table of a source.
 
     Raises DataError if it cannot be read or cannot be learnt from.
     """
@@ -51,12 +52,12 @@ def read(source: str, target: str, notify: Notify) -> Table:
     if source.startswith(OPENML):
         return named.openml(source.removeprefix(OPENML), notify)
     try:
-        return _read_path(Path(os.path.expanduser(source)), target, notify)
+        return _read_path(Path(os.path.expanduser(source)), options, notify)
     except UnreadableFileError as error:
         raise DataError(str(error)) from error
 
 
-def _read_path(path: Path, target: str, notify: Notify) -> Table:
+def _read_path(path: Path, options: ReadingOptions, notify: Notify) -> Table:
     """Read a folder, or a file by the ending of its name."""
     try:
         announce_reading(path, _size(path), notify)
@@ -70,7 +71,7 @@ def _read_path(path: Path, target: str, notify: Notify) -> Table:
     if ending == ".npz":
         return npz.read(path)
     if ending in CSV:
-        return csvfile.read(path, target)
+        return csvfile.read(path, options)
     if ending:
         raise DataError(f"{path}: its name ends in {path.suffix!r}, and data can be {KINDS}.")
     raise DataError(f"{path}: its name has no ending, and data can be {KINDS}.")

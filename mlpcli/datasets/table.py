@@ -163,36 +163,26 @@ def _contents(role: str, table: Table) -> Iterator[bytes | memoryview]:
     width, labels = table.labels.padded()
     yield f"{role} |S{width} {(table.n_rows,)}".encode()
     yield from labels
+    categories = [column for column in table.columns if column.kind == "category"]
+    if categories:
+        yield repr(categories).encode()
+    if table.weights is not None:
+        yield np.ascontiguousarray(table.weights).view(np.uint8).data
 
 
-def match_columns(table: Table, columns: tuple[str, ...], n_features: int, reference: str) -> Table:
-    """The table with its features in the order of `columns`, if both have names for them.
-
-    Raises DataError if the table lacks features that `reference` has, whose columns these are.
-    """
-    if table.n_features != n_features:
+def check_features_match(table: Table, reference: Table) -> None:
+    """Raise DataError unless two tables have as many raw columns."""
+    if table.n_features != reference.n_features:
         raise DataError(
-            f"{table.origin}: has {table.n_features:,} features, and {reference} has "
-            f"{n_features:,}; both must have the same."
+            f"{table.origin}: has {table.n_features:,} features, and {reference.origin} has "
+            f"{reference.n_features:,}; both must have the same."
         )
-    if not columns or not table.columns or columns == table.columns:
-        return table
-    for name in columns:
-        if name not in table.columns:
-            raise DataError(f"{table.origin}: has no column {name!r}, which {reference} has.")
-    order = [table.columns.index(name) for name in columns]
-    x = np.ascontiguousarray(table.x[:, order])
-    return replace(table, x=x, columns=columns)
-
-
-def match_table(table: Table, reference: Table) -> Table:
-    """The table with its features in the order of another table's; see match_columns."""
-    return match_columns(table, reference.columns, reference.n_features, reference.origin)
 
 
 def with_test(table: Table, test: Table) -> Table:
     """The table with these as its own test rows; raises DataError if their features differ."""
-    return replace(table, test=match_table(test, table))
+    check_features_match(test, table)
+    return replace(table, test=test)
 
 
 def _check_features(origin: str, x: Raw) -> None:

@@ -85,14 +85,19 @@ def forward(
     ws.z += network.b2  # z = h W2 + b2
 
 
-def loss_by_row(labels: Labels, ws: Workspace) -> Floats:
-    """−log softmax(z)[label] of every row (B), by log-sum-exp; leaves softmax(z) in ws.p."""
+def softmax(ws: Workspace) -> None:
+    """Write softmax(z) into ws.p; leaves each row's largest logit and Σ exp(z − it) in ws."""
     np.maximum.reduce(ws.z, axis=1, keepdims=True, out=ws.top)
     np.subtract(ws.z, ws.top, out=ws.p)
-    picked = ws.p[ws.rows, labels]
     np.exp(ws.p, out=ws.p)
     np.add.reduce(ws.p, axis=1, keepdims=True, out=ws.total)
     ws.p /= ws.total
+
+
+def loss_by_row(labels: Labels, ws: Workspace) -> Floats:
+    """−log softmax(z)[label] of every row (B), by log-sum-exp; leaves softmax(z) in ws.p."""
+    softmax(ws)
+    picked = ws.z[ws.rows, labels] - ws.top[:, 0]
     losses: Floats = np.log(ws.total[:, 0]) - picked
     return losses
 
@@ -180,17 +185,3 @@ def backward(
     first_layer_gradient(x, grad, active_columns)
     if l2:
         add_weight_decay(network, l2, grad)
-
-
-def initialise(network: Network, rng: np.random.Generator) -> None:
-    """Draw W1 and W2 from uniform distributions, and set the biases to 0.
-
-    The limit of W1 is √(6/D) for ReLU (He et al. 2015), all other limits are
-    √(6/(fan in + fan out)) (Glorot and Bengio 2010). The draws are float64 for every dtype.
-    """
-    D, H, K = network.shape
-    fan = D if network.activation == "relu" else D + H
-    network.W1[...] = rng.uniform(-1, 1, (D, H)) * np.sqrt(6 / fan)
-    network.W2[...] = rng.uniform(-1, 1, (H, K)) * np.sqrt(6 / (H + K))
-    network.b1[...] = 0
-    network.b2[...] = 0

@@ -25,6 +25,16 @@ class Scaling:
     offset: Floats
     scale: Floats
 
+    @property
+    def n_raw(self) -> int:
+        """The number of raw columns, which is D."""
+        return len(self.offset)
+
+    @property
+    def n_inputs(self) -> int:
+        """D, the length of a row of x."""
+        return len(self.offset)
+
     @cached_property
     def keeps_zero(self) -> bool:
         """Whether a raw 0 stays 0."""

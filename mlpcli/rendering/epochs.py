@@ -14,7 +14,7 @@ class EpochRow:
     """What the table shows of an epoch; `improved` if no epoch before it had a lower loss."""
 
     epoch: int
-    validation_loss: float
+    validation_loss: float  # NaN without validation rows
     improved: bool
     accuracy: str = ""
     seconds: str = ""  # since the run began
@@ -43,14 +43,17 @@ COLUMNS = (
     EpochColumn("lr", 9, 4, lambda row: row.lr),
     EpochColumn("rows/s", 10, 5, lambda row: row.speed),
 )
+WITHOUT_VALIDATION = tuple(
+    column for column in COLUMNS if column.heading not in ("validation loss", "accuracy")
+)
 BEST_HEADING, BEST = " * best", " *"
 
 
-def columns_for(width: int) -> list[EpochColumn]:
+def columns_for(width: int, has_validation: bool = True) -> list[EpochColumn]:
     """The columns that fit a screen, in the order in which they stand."""
     room = width - len(BEST_HEADING)
     fitting: list[EpochColumn] = []
-    for column in COLUMNS:
+    for column in COLUMNS if has_validation else WITHOUT_VALIDATION:
         if column.width > room:
             break
         room -= column.width
@@ -63,19 +66,28 @@ class EpochTable:
 
     A row stands for the epochs since the row before it. It is that of the last one with a lower
     validation loss than all before, which has a star, or of the last one if there is none. So the
-    last star is at the best epoch of all. The run's last epoch has a row in any case.
+    last star is at the best epoch of all. The run's last epoch has a row in any case. Without
+    validation rows there are no stars.
     """
 
-    def __init__(self, out: Console, epochs: int, best_epoch: int, best_loss: float) -> None:
+    def __init__(
+        self,
+        out: Console,
+        epochs: int,
+        best_epoch: int,
+        best_loss: float,
+        has_validation: bool = True,
+    ) -> None:
         self.out = out
-        self.columns = columns_for(out.width)
+        self.columns = columns_for(out.width, has_validation)
         self.every = math.ceil(epochs / TABLE_ROWS)
         self.best_loss = best_loss
         self.chosen: EpochRow | None = None  # of the epochs since the last row that was printed
         self.last: EpochRow | None = None  # the last epoch, if it has no row yet
         headings = [f"{column.heading:>{column.width}}" for column in self.columns]
-        self.out.print("".join(headings) + BEST_HEADING, style="bold")
-        if best_epoch:  # of a run that goes on
+        best_heading = BEST_HEADING if has_validation else ""
+        self.out.print("".join(headings) + best_heading, style="bold")
+        if best_epoch and has_validation:  # of a run that goes on
             self._print(EpochRow(best_epoch, best_loss, improved=True))
 
     def improves(self, validation_loss: float) -> bool:

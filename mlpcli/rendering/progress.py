@@ -41,16 +41,18 @@ class Screen:
         out: Console,
         saved: Checkpoint | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        has_validation: bool = True,
     ) -> None:
         self.out = out
         self.clock = clock
+        self.has_validation = has_validation
         self.live = out.is_terminal and not out.is_dumb_terminal and not out.quiet
         self.bar = _progress_bar(out, self.live)
         self.task: TaskID | None = None
         self.table: EpochTable | None = None
         self.epochs = self.batches = 0
         self.drawn = self.began = self.epoch_began = 0.0  # times
-        self.accuracy = "-"
+        self.accuracy = "-" if has_validation else ""
         self.seen = 0  # rows of the epoch in progress
         self.failed = False
         self.best_epoch, self.best_loss, self.seconds_before = 0, math.inf, 0.0
@@ -100,7 +102,9 @@ class Screen:
         now = self.clock()
         self.epoch_began = now
         self.began = now - self.seconds_before
-        self.table = EpochTable(self.out, event.epochs, self.best_epoch, self.best_loss)
+        self.table = EpochTable(
+            self.out, event.epochs, self.best_epoch, self.best_loss, self.has_validation
+        )
 
     def _batch(self, event: BatchDone) -> None:
         self.seen += event.rows
@@ -127,12 +131,15 @@ class Screen:
         speed = event.rows / max(now - self.epoch_began, 1e-9)
         self.epoch_began = now
         self.seen = 0
-        self.accuracy = percent(event.validation.accuracy)
+        loss = math.nan
+        if event.validation:
+            loss = event.validation.loss
+            self.accuracy = percent(event.validation.accuracy)
         if self.table:
             row = EpochRow(
                 event.epoch,
-                event.validation.loss,
-                self.table.improves(event.validation.loss),
+                loss,
+                self.table.improves(loss),
                 self.accuracy,
                 duration(now - self.began),
                 f"{event.train_loss:.4f}",
@@ -161,8 +168,10 @@ class ScoresColumn(ProgressColumn):
 def _scores(task: Task) -> Sequence[str]:
     """The scores of the progress bar, from the most words to the fewest."""
     loss = f"loss {task.fields['loss']}"
-    validation = f"validation {task.fields['accuracy']}"
     speed = f"{task.fields['speed']} rows/s"
+    if not task.fields["accuracy"]:  # without validation rows
+        return f"{loss} · {speed}", loss
+    validation = f"validation {task.fields['accuracy']}"
     return f"{loss} · {validation} · {speed}", f"{loss} · {validation}", validation
 
 

@@ -12,11 +12,12 @@ from rich.table import Table
 from mlpcli.commands.plan import Plan, Resume
 from mlpcli.commands.train import Result
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import Rows
+from mlpcli.datasets.dataset import Dataset
 from mlpcli.invocation import command_line, path_word
-from mlpcli.messages import size_in_words
+from mlpcli.messages import names_in_words, size_in_words
 from mlpcli.model.metrics import Scores
 from mlpcli.model.state import TrainingState
+from mlpcli.preprocessing.encoding import NOWHERE, Encoding
 from mlpcli.rendering.console import (
     NO_BETTER,
     Column,
@@ -33,6 +34,7 @@ from mlpcli.rendering.console import (
 from mlpcli.storage.checkpoint import NEWEST
 from mlpcli.training.observers import EXIT_CODES
 
+MOST_CLASSES = 4  # whose shares the plan shows
 FILES = "config.toml metrics.jsonl checkpoint.npz model.npz result.json"
 
 
@@ -44,14 +46,9 @@ def show_plan(out: Console, plan: Plan, title: str = "mlpcli train") -> None:
 
 def _data_rows(plan: Plan) -> Iterator[tuple[str, str]]:
     data, settings = plan.data, plan.config.data
-    features = count(data.features, "feature")
-    if data.image:
-        height, width = data.image
-        features += f" ({height} × {width} pixels)"
     yield "data", data.source
-    largest = percent(_largest_class(data.train))
-    classes = f"{count(len(data.classes), 'class', 'classes')}, the largest {largest}"
-    yield "", f"{features} · {classes}"
+    yield "label", _label(data)
+    yield "columns", " · ".join(_columns(data))
     yield "rows", " · ".join(f"{len(rows):,} {part}" for part, rows in data.parts.items())
     for part in ("validation", "test"):
         source = getattr(settings, part)
@@ -59,10 +56,47 @@ def _data_rows(plan: Plan) -> Iterator[tuple[str, str]]:
             yield part, source
 
 
-def _largest_class(rows: Rows) -> float:
-    """The share of the commonest label."""
-    counts = np.bincount(rows.labels[rows.index])
-    return int(counts.max()) / len(rows)
+def _label(data: Dataset) -> str:
+    """The label's column, the number of classes, and the shares of the largest of them."""
+    names = [column.name for column in data.columns if column.kind == "label" and column.name]
+    counts = np.bincount(data.train.labels[data.train.index], minlength=len(data.classes))
+    commonest = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
+    shares = [f"{data.classes[k]} {percent(counts[k] / counts.sum())}" for k in commonest]
+    if len(data.classes) > MOST_CLASSES:
+        shares = [f"the largest {shares[0]}"]
+    n_classes = count(len(data.classes), "class", "classes")
+    return " · ".join([*names, n_classes, ", ".join(shares)])
+
+
+def _columns(data: Dataset) -> Iterator[str]:
+    """How many columns there are of each kind, and the length of the network's input."""
+    if data.image:
+        height, width = data.image
+        yield f"{count(data.features, 'feature')} ({height} × {width} pixels)"
+        return
+    kinds = [column.kind for column in data.columns]
+    n_categories = kinds.count("category")
+    n_numbers = data.features - n_categories
+    if n_numbers:
+        yield count(n_numbers, "number")
+    if n_categories:
+        yield count(n_categories, "category", "categories")
+    if "ignored" in kinds:
+        names = names_in_words([_ignored(data, place) for place in _ignored_places(data)])
+        yield f"{kinds.count('ignored'):,} ignored ({names})"
+    if isinstance(data.preprocessing, Encoding):
+        gaps = sum(inputs.missing != NOWHERE for inputs in data.preprocessing.inputs)
+        if gaps:
+            yield f"{gaps:,} with missing cells"
+        yield count(data.n_inputs, "input")
+
+
+def _ignored_places(data: Dataset) -> list[int]:
+    return [place for place, column in enumerate(data.columns) if column.kind == "ignored"]
+
+
+def _ignored(data: Dataset, place: int) -> str:
+    return data.columns[place].name or f"column {place + 1:,}"
 
 
 def _network_rows(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -79,6 +113,7 @@ def _network_rows(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "parameters", f"{plan.shape.parameters:,} · {memory}"
     yield "training", steps
     yield "optimizer", _optimizer(plan.config)
+    yield "recipe", plan.config.recipe
 
 
 def _run_rows(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -154,7 +189,7 @@ def _scores(by_part: dict[str, Scores], room: int) -> Table:
 
 def _notes(result: Result) -> Iterator[str]:
     """What a careful reader of the scores would remark on."""
-    if result.best_epoch == 1 and result.epochs > 1:
+    if result.best_epoch == 1 and result.epochs > 1 and "validation" in result.scores:
         lr = result.plan.config.optimizer.lr
         yield (
             "no epoch was better than the first. "
@@ -192,4 +227,8 @@ def _ending(result: Result) -> str:
 def _best(result: Result) -> str:
     if not result.best_epoch:
         return "the weights as they are, since the first epoch was not finished"
+    if "validation" not in result.scores:
+        return (
+            f"epoch {result.best_epoch:,}, the last one: there are no validation rows to choose by"
+        )
     return f"epoch {result.best_epoch:,}, which has the lowest validation loss"

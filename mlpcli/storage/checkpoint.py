@@ -99,7 +99,7 @@ def _header(checkpoint: Checkpoint) -> dict[str, Any]:
         "steps": optimizer.steps,
         "streams": [rng.bit_generator.state for rng in (state.shuffle, state.dropout)],
         "position": [state.epoch, state.batch, state.loss_sum],
-        "best": [best.epoch, best.loss if best.epoch else None],
+        "best": [best.epoch, best.loss if math.isfinite(best.loss) else None],
         "about": asdict(checkpoint.record),
     }
 
@@ -194,7 +194,7 @@ def _optimizer(header: dict[str, Any], network: Network) -> Optimizer:
 def _best(header: dict[str, Any], theta: Floats) -> Best:
     epoch, loss = header["best"]
     _counts([epoch])
-    if not epoch:
+    if loss is None:  # no epoch has ended, or there are no validation rows
         return Best(theta, epoch, math.inf)
     return Best(theta, epoch, _finite(loss))
 

@@ -2,7 +2,8 @@
 
     W1 (D,H)  b1 (H)  W2 (H,K)  b2 (K)  offset (D)  scale (D)  header (JSON text as uint8 bytes)
 
-A row x is scored by softmax(φ((x − offset) · scale @ W1 + b1) @ W2 + b2), without dropout.
+A row is scored by softmax(φ((t − offset) · scale @ W1 + b1) @ W2 + b2), without dropout. t is the
+raw row itself, or what storage/columnfile.py describes, if the header's `columns` say so.
 A file that `save` wrote ends in a checksum, and its header says so ("sealed"); a file that another
 program made needs neither.
 """
@@ -19,12 +20,15 @@ from mlpcli.arrays import Raw, Shape
 from mlpcli.errors import ModelError, UnreadableFileError
 from mlpcli.model.activations import ACTIVATIONS
 from mlpcli.model.network import Network
-from mlpcli.preprocessing.scaling import Scaling
+from mlpcli.preprocessing.columns import Column, feature_columns
+from mlpcli.preprocessing.encoding import Preprocessing
+from mlpcli.storage.columnfile import described, parsed
 from mlpcli.storage.reading import check_seal, read_npz
 from mlpcli.storage.writing import write_npz
 
 FORMAT = "mlpcli-model"
-VERSION = 1
+VERSION = 2
+VERSIONS = (1, 2)  # that are read; 1 has no columns but those of numbers
 PARAMETERS = ("W1", "b1", "W2", "b2")
 ARRAYS = (*PARAMETERS, "offset", "scale")
 REQUIRED = {"format", "version", "activation", "classes"}  # keys of the header
@@ -40,14 +44,17 @@ class Model:
 
     Args:
         network: The weights W1 (D,H), b1 (H), W2 (H,K) and b2 (K), and the activation.
-        scaling: The offset (D) and the scale (D) of the features.
+        preprocessing: What makes the network's input (D) of a raw row.
         header: The names of the K classes as `classes`, and whatever else a run records: `config`,
-            `data_sha256`, `scores`, `versions`, and `image` and `columns` if the data has them.
+            `data_sha256`, `scores`, `versions`, and `image` if the rows are images.
+        columns: All columns of the source, those of label and weight too; () if raw rows are
+            numbers without names.
     """
 
     network: Network
-    scaling: Scaling
+    preprocessing: Preprocessing
     header: Header
+    columns: tuple[Column, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -57,20 +64,16 @@ class Model:
     @property
     def image(self) -> tuple[int, int] | None:
         """Height and width of a row, if the header says that it is an image and D agrees."""
-        D = self.network.shape.D
+        D = self.preprocessing.n_raw
         match self.header.get("image"):
             case [int(height), int(width)] if height > 0 and height * width == D:
                 return height, width
         return None
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the D features, or () if the header has none."""
-        D = self.network.shape.D
-        names = self.header.get("columns")
-        if not isinstance(names, list) or len(names) != D:
-            return ()
-        return tuple(str(name) for name in names)
+    def feature_columns(self) -> tuple[Column, ...]:
+        """The columns of a raw row, or () if they are numbers without names."""
+        return feature_columns(self.columns)
 
 
 def save(path: Path, model: Model, dir_fd: int | None = None) -> None:
@@ -84,16 +87,17 @@ def save(path: Path, model: Model, dir_fd: int | None = None) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    network, scaling = model.network, model.scaling
+    network, preprocessing = model.network, model.preprocessing
     header = dict(model.header)
     header["format"] = FORMAT
     header["version"] = VERSION
     header["activation"] = network.activation
     header["sealed"] = True
+    header["columns"] = described(model.columns, preprocessing)
     text = json.dumps(header, ensure_ascii=False, sort_keys=True)
     arrays: dict[str, Raw] = {name: getattr(network, name) for name in PARAMETERS}
-    arrays["offset"] = scaling.offset
-    arrays["scale"] = scaling.scale
+    arrays["offset"] = preprocessing.offset
+    arrays["scale"] = preprocessing.scale
     arrays["header"] = np.frombuffer(text.encode(), np.uint8)
     write_npz(path, arrays, dir_fd=dir_fd)
 
@@ -119,8 +123,12 @@ def load(path: Path) -> Model:
     header = _read_header(path, arrays)
     _check_seal(path, needed=bool(header.get("sealed")))
     _check_arrays(path, arrays, K=len(header["classes"]))
-    scaling = Scaling(arrays["offset"], arrays["scale"])
-    return Model(_network(arrays, header["activation"]), scaling, header)
+    network = _network(arrays, header["activation"])
+    try:
+        columns, preprocessing = parsed(header.get("columns"), arrays["offset"], arrays["scale"])
+    except ValueError as error:
+        raise ModelError(f"{path}: the columns in its header are not usable: {error}.") from error
+    return Model(network, preprocessing, header, columns)
 
 
 def _network(arrays: Arrays, activation: str) -> Network:
@@ -152,10 +160,10 @@ def _read_header(path: Path, arrays: Arrays) -> Header:
             f"{path}: is not a model file of mlpcli: its header is missing or cannot be read."
         )
     version = header["version"]
-    if version != VERSION:
+    if version not in VERSIONS:
         raise ModelError(
             f"{path}: is a model of format version {version!r}; "
-            f"this mlpcli reads version {VERSION}."
+            f"this mlpcli reads the versions {VERSIONS[0]} to {VERSIONS[-1]}."
         )
     if not _is_valid(header):
         raise ModelError(

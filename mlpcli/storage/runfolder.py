@@ -212,6 +212,9 @@ def best_epoch_of(metrics: Path) -> int:
 def _epoch_and_loss(line: bytes) -> tuple[int, float]:
     try:
         record = json.loads(line)
-        return int(record["epoch"]), float(record["validation_loss"])
+        epoch, loss = int(record["epoch"]), record["validation_loss"]
+        if loss is None:  # without validation rows, a later epoch is a better one
+            return epoch, float(-epoch)
+        return epoch, float(loss)
     except (KeyError, OverflowError, TypeError, ValueError, RecursionError):
         return 0, math.inf

@@ -31,11 +31,14 @@ class BatchDone:
 
 @dataclass(frozen=True, slots=True)
 class EpochDone:
-    """Every training row was seen once more; `train_loss` is their mean loss under dropout."""
+    """Every training row was seen once more; `train_loss` is their mean loss under dropout.
+
+    `validation` is None if there are no validation rows.
+    """
 
     epoch: int
     train_loss: float
-    validation: Scores
+    validation: Scores | None
     lr: float
     rows: int
 

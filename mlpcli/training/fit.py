@@ -8,12 +8,15 @@ import numpy as np
 from mlpcli.arrays import Shape
 from mlpcli.config import Config
 from mlpcli.datasets.dataset import Dataset
+from mlpcli.datasets.loader import BatchLoader
 from mlpcli.machine import blas_threads
 from mlpcli.model.network import Network
 from mlpcli.model.state import Best, Streams, TrainingState
 from mlpcli.training.events import StopReason
 from mlpcli.training.loop import new_state, train
 from mlpcli.training.observers import BestModel, EarlyStopping, Observer, drive
+
+SAMPLE = 1024  # rows that show the size of the inputs
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,17 @@ class Fitted:
 
 def network_shape(config: Config, data: Dataset) -> Shape:
     """The sizes of the network that a configuration and a data set make."""
-    return Shape(data.features, config.network.hidden, len(data.classes))
+    return Shape(data.n_inputs, config.network.hidden, len(data.classes))
+
+
+def mean_square(data: Dataset) -> float:
+    """The mean of x² over the inputs of at most SAMPLE training rows, evenly chosen."""
+    n_rows = len(data.train)
+    step = -(-n_rows // SAMPLE)
+    indices = np.arange(0, n_rows, step)
+    x = np.empty((len(indices), data.n_inputs), np.float32)
+    BatchLoader(data.train, data.preprocessing, len(indices)).fill(indices, x)
+    return float(np.square(x).mean(dtype=np.float64)) or 1.0
 
 
 def begin(config: Config, data: Dataset, streams: Streams | None = None) -> Progress:
@@ -61,7 +74,8 @@ def begin(config: Config, data: Dataset, streams: Streams | None = None) -> Prog
         streams: The random streams, if they are in use already.
     """
     streams = streams or Streams.from_seed(config.seed)
-    state = new_state(config, network_shape(config, data), streams)
+    size = mean_square(data)
+    state = new_state(config, network_shape(config, data), streams, mean_square=size)
     return Progress(state, Best(np.copy(state.network.theta)))
 
 

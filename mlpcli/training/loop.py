@@ -15,8 +15,9 @@ from mlpcli.datasets.dataset import Dataset
 from mlpcli.datasets.loader import BatchLoader
 from mlpcli.model.buffers import gradient, workspace
 from mlpcli.model.dropout import Masks, draw_nothing_dropped
+from mlpcli.model.initialisation import initialise_normal, initialise_uniform
 from mlpcli.model.metrics import Scores
-from mlpcli.model.network import Network, backward, forward, initialise, mean_loss
+from mlpcli.model.network import AllReduce, Network, backward, forward, mean_loss
 from mlpcli.model.optimizers import Hyperparameters, Optimizer, limit_norms
 from mlpcli.model.schedules import rate
 from mlpcli.model.state import Streams, TrainingState
@@ -33,11 +34,21 @@ Events: TypeAlias = Generator[Event, Answer, None]
 
 
 def new_state(
-    config: Config, shape: Shape, streams: Streams, dtype: DTypeLike = np.float32
+    config: Config,
+    shape: Shape,
+    streams: Streams,
+    dtype: DTypeLike = np.float32,
+    mean_square: float = 1.0,
 ) -> TrainingState:
-    """The state before the first step: initial weights, and an optimizer whose moments are 0."""
+    """The state before the first step: initial weights, and an optimizer whose moments are 0.
+
+    `mean_square` is the mean of x² over the inputs, for weights that go by it.
+    """
     network = Network(shape, config.network.activation, dtype)
-    initialise(network, streams.initialise)
+    if config.network.initial == "normal":
+        initialise_normal(network, streams.initialise, mean_square)
+    else:
+        initialise_uniform(network, streams.initialise)
     settings = config.optimizer
     constants = Hyperparameters(
         momentum=settings.momentum,
@@ -78,7 +89,7 @@ class TrainStep:
         self.B, self.batches = minibatches(n_rows, config.training.batch_size)
         self.warmup = round(config.optimizer.warmup_epochs * self.batches)
         self.lr = self._learning_rate(state.batch - 1)  # of the last step
-        self.loader = BatchLoader(data.train, data.scaling, self.B)
+        self.loader = BatchLoader(data.train, data.preprocessing, self.B)
         self.ws = workspace(shape, self.B, dtype)
         self.grad = gradient(shape, self.B, dtype)
         n_last = n_rows - (self.batches - 1) * self.B
@@ -116,9 +127,22 @@ class TrainStep:
             ws.x *= self.input_mask(state.dropout, n)
         r = self.hidden_mask(state.dropout, n)
         forward(state.network, ws.x, r, ws, active_columns, self.allreduce)
-        loss = mean_loss(labels, ws)
+        weights = self.loader.weights(indices)
+        loss = mean_loss(labels, ws, weights)
         if math.isfinite(loss):
-            backward(state.network, ws.x, labels, r, ws, grad, settings.l2, active_columns)
+            smoothing = self.config.training.label_smoothing
+            backward(
+                state.network,
+                ws.x,
+                labels,
+                r,
+                ws,
+                grad,
+                settings.l2,
+                active_columns,
+                weights=weights,
+                smoothing=smoothing,
+            )
             state.optimizer.step(state.network, grad.flat, self.lr)
             if settings.max_norm:
                 limit_norms(state.network.W1, settings.max_norm)
@@ -148,14 +172,21 @@ def _epochs(shard: Shard, data: Dataset, config: Config) -> Events:
     """All epochs of one process."""
     state, allreduce = shard.state, shard.communicator.allreduce
     train_step = TrainStep(shard, data, config)
-    scorer = Scorer(state.network, data.scaling, data.validation, allreduce)
+    score = _scoring(state.network, data, allreduce)
     answer = yield Started(config.training.epochs, train_step.batches)
     stopped = _reason_to_stop(answer)
     while stopped is None and state.epoch < config.training.epochs:
         stopped = yield from _batches(train_step, len(data.train))
         if stopped is None:
-            stopped = yield from _end_epoch(train_step, scorer.score(), len(data.train))
+            stopped = yield from _end_epoch(train_step, score(), len(data.train))
     yield stopped or Stopped("finished")
+
+
+def _scoring(network: Network, data: Dataset, allreduce: AllReduce) -> Callable[[], Scores | None]:
+    """The function that scores the validation rows, or gives None if there are none."""
+    if not len(data.validation):
+        return lambda: None
+    return Scorer(network, data.preprocessing, data.validation, allreduce).score
 
 
 def _in_processes(state: TrainingState, data: Dataset, config: Config, size: int) -> Events:
@@ -210,13 +241,13 @@ def _batches(train_step: TrainStep, n_rows: int) -> Generator[Event, Answer, Sto
 
 
 def _end_epoch(
-    train_step: TrainStep, scores: Scores, n_rows: int
+    train_step: TrainStep, scores: Scores | None, n_rows: int
 ) -> Generator[Event, Answer, Stopped | None]:
     """End an epoch: its mean loss and the validation scores, or Stopped if training diverged."""
     state = train_step.state
     mean = state.loss_sum / n_rows
     guessing = math.log(state.network.shape.K)
-    if not math.isfinite(scores.loss):
+    if scores and not math.isfinite(scores.loss):
         return _diverged(train_step, f"the validation loss is {scores.loss}")
     if mean > DIVERGED * guessing:
         return _diverged(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import signal
 import threading
 import time
@@ -53,7 +54,10 @@ def _answer(answers: list[Answer]) -> Answer:
 
 
 class BestModel:
-    """Keeps a copy of the weights with the lowest validation loss so far, and their epoch."""
+    """Keeps a copy of the weights with the lowest validation loss so far, and their epoch.
+
+    Without validation rows, the latest weights are kept.
+    """
 
     def __init__(self, network: Network, best: Best) -> None:
         self.network = network
@@ -61,10 +65,17 @@ class BestModel:
 
     def __call__(self, event: Event) -> None:
         """Copy the weights if an epoch has improved on the best one."""
-        if isinstance(event, EpochDone) and event.validation.loss < self.best.loss:
-            self.best.loss = event.validation.loss
-            self.best.epoch = event.epoch
-            self.best.theta[:] = self.network.theta
+        if not isinstance(event, EpochDone):
+            return
+        if event.validation is None:
+            self._keep(event.epoch, math.inf)
+        elif event.validation.loss < self.best.loss:
+            self._keep(event.epoch, event.validation.loss)
+
+    def _keep(self, epoch: int, loss: float) -> None:
+        self.best.loss = loss
+        self.best.epoch = epoch
+        self.best.theta[:] = self.network.theta
 
 
 class EarlyStopping:
@@ -129,8 +140,8 @@ def _metrics(event: EpochDone, seconds: float) -> dict[str, Any]:
     return {
         "epoch": event.epoch,
         "train_loss": event.train_loss,
-        "validation_loss": event.validation.loss,
-        "validation_accuracy": event.validation.accuracy,
+        "validation_loss": event.validation.loss if event.validation else None,
+        "validation_accuracy": event.validation.accuracy if event.validation else None,
         "lr": event.lr,
         "seconds": round(seconds, 6),
         "rows_per_second": round(event.rows / max(seconds, 1e-9)),

@@ -12,7 +12,7 @@ from mlpcli.datasets.loader import BatchLoader
 from mlpcli.model.buffers import workspace
 from mlpcli.model.metrics import ByRow, Scores, score
 from mlpcli.model.network import AllReduce, Network, no_reduce
-from mlpcli.preprocessing.scaling import Scaling
+from mlpcli.preprocessing.encoding import Preprocessing
 from mlpcli.training.resources import SCORING_ROWS, even_slices
 
 THREAD_MIN_WORK = 200_000_000  # multiplications in x W1 that pay for one thread more
@@ -29,14 +29,18 @@ class Scorer:
     """Scores a network on the same rows again and again, without dropout, in buffers made once."""
 
     def __init__(
-        self, network: Network, scaling: Scaling, rows: Rows, allreduce: AllReduce = no_reduce
+        self,
+        network: Network,
+        preprocessing: Preprocessing,
+        rows: Rows,
+        allreduce: AllReduce = no_reduce,
     ) -> None:
         B = min(SCORING_ROWS, len(rows))
         self.network = network
         self.rows = rows
         self.allreduce = allreduce
         self.buffers = workspace(network.shape, B, network.theta.dtype)
-        self.loader = BatchLoader(rows, scaling, B)
+        self.loader = BatchLoader(rows, preprocessing, B)
 
     def score(self) -> Scores:
         """The scores of all rows with the weights as they are now."""
@@ -54,7 +58,7 @@ class Scorer:
         score(self.network, wanted, self.buffers, by_row, self.allreduce)
 
 
-def score_all(network: Network, scaling: Scaling, rows: Rows, n_cores: int) -> Scores:
+def score_all(network: Network, preprocessing: Preprocessing, rows: Rows, n_cores: int) -> Scores:
     """Score every row once, in at most `n_cores` threads; any number gives the same bits.
 
     Threads suit scoring, as they do not suit training: NumPy works on a whole block of rows
@@ -64,7 +68,7 @@ def score_all(network: Network, scaling: Scaling, rows: Rows, n_cores: int) -> S
     pieces = _pieces(len(rows), thread_count(network, len(rows), n_cores))
 
     def work(piece: slice, cancelled: Cancelled) -> None:
-        scorer = Scorer(network, scaling, rows.subset(piece))
+        scorer = Scorer(network, preprocessing, rows.subset(piece))
         scorer.score_into(by_row.view(piece), cancelled)
 
     if len(pieces) == 1 or not _in_threads(work, pieces):

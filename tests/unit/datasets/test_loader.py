@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mlpcli.arrays import Floats, Raw, Shape
 from mlpcli.datasets.dataset import Rows
 from mlpcli.datasets.loader import LARGE_IMAGE, BatchLoader
-from mlpcli.model.network import Network, initialise
+from mlpcli.model.initialisation import initialise_uniform as initialise
+from mlpcli.model.network import Network
 from mlpcli.preprocessing.scaling import Scaling, learn
 from mlpcli.training.scoring import Scorer
 from tests.support.formats import some

@@ -1,0 +1,176 @@
+"""Rows as Python users have them, made into the raw rows of a model: arrays, frames, lists by name.
+
+A category's cell becomes the index of its level, −1 for one that the model does not know; a missing
+cell (None, NaN, or a text that stands for one) becomes NaN.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mlpcli.arrays import Floats, Raw
+from mlpcli.errors import DataError
+from mlpcli.messages import names_in_words
+from mlpcli.preprocessing.columns import Column
+
+Cells: TypeAlias = Sequence[Any] | Raw
+
+
+def raw_rows(rows: Any, columns: tuple[Column, ...], n_raw: int, missing: Iterable[str]) -> Raw:
+    """The raw rows (n,D_raw) of an array, a data frame, or a mapping from names to cells.
+
+    `columns` are the raw columns of the model, or () if they are numbers without names; `missing`
+    are the texts of a missing cell.
+    Raises DataError naming the columns that are missing, or the row of a cell that is no number.
+    """
+    if isinstance(rows, Mapping) or hasattr(rows, "columns"):
+        by_name = _by_name(rows)
+        if _have_names(columns):
+            return _from_cells(_matched(by_name, columns), columns, missing)
+        return _from_places(list(by_name.values()), columns, n_raw, missing)
+    array = np.asarray(rows)
+    if array.ndim < 2:
+        raise DataError(f"rows have {array.ndim} dimensions; they must be rows × columns.")
+    array = array.reshape(len(array), math.prod(array.shape[1:]))
+    if array.dtype.kind in "buif" and not _needs_words(columns):
+        return _numbers_by_place(array, columns, n_raw)
+    return _from_places(list(array.T), columns, n_raw, missing)
+
+
+def _by_name(rows: Any) -> dict[str, Cells]:
+    names = rows.keys() if isinstance(rows, Mapping) else rows.columns
+    by_name = {str(name): _cells(rows[name]) for name in names}
+    lengths = {len(cells) for cells in by_name.values()}
+    if len(lengths) > 1:
+        raise DataError("columns differ in length; each row needs a cell in every column.")
+    return by_name
+
+
+def _cells(column: Any) -> Cells:
+    """The cells of a column of any library."""
+    if hasattr(column, "to_numpy"):
+        cells: Raw = column.to_numpy()
+        return cells
+    if isinstance(column, np.ndarray):
+        return column
+    return list(column)
+
+
+def _have_names(columns: tuple[Column, ...]) -> bool:
+    return any(column.name for column in columns)
+
+
+def _needs_words(columns: tuple[Column, ...]) -> bool:
+    return any(column.kind == "category" for column in columns)
+
+
+def _matched(by_name: Mapping[str, Cells], columns: tuple[Column, ...]) -> list[Cells | None]:
+    """The cells of each raw column; None for one that is ignored."""
+    used = [column.name for column in columns if column.kind != "ignored"]
+    absent = [name for name in used if name not in by_name]
+    if absent:
+        raise DataError(f"the rows have no column {names_in_words(absent)}, which the model needs.")
+    return [None if column.kind == "ignored" else by_name[column.name] for column in columns]
+
+
+def _from_places(
+    cells: Sequence[Cells], columns: tuple[Column, ...], n_raw: int, missing: Iterable[str]
+) -> Floats:
+    """The raw rows of columns without names: all raw columns, or all but the ignored ones."""
+    columns = columns or (Column("", "number"),) * n_raw
+    used = [place for place, column in enumerate(columns) if column.kind != "ignored"]
+    if len(cells) == len(columns):
+        placed: list[Cells | None] = list(cells)
+    elif len(cells) == len(used):
+        placed = [None] * len(columns)
+        for place, each in zip(used, cells, strict=True):
+            placed[place] = each
+    else:
+        raise DataError(_other_width(len(cells), len(used)))
+    return _from_cells(placed, columns, missing)
+
+
+def _other_width(found: int, needed: int) -> str:
+    return f"the rows have {found:,} columns, and the model needs {needed:,}."
+
+
+def _numbers_by_place(array: Raw, columns: tuple[Column, ...], n_raw: int) -> Raw:
+    """An array of numbers as it is, with room for the columns that are ignored."""
+    if array.shape[1] == n_raw:
+        return array
+    used = [place for place, column in enumerate(columns) if column.kind != "ignored"]
+    if array.shape[1] != len(used):
+        raise DataError(_other_width(array.shape[1], len(used) or n_raw))
+    raw: Floats = np.zeros((len(array), n_raw))
+    raw[:, used] = array
+    return raw
+
+
+def _from_cells(
+    cells: Sequence[Cells | None], columns: tuple[Column, ...], missing: Iterable[str]
+) -> Floats:
+    gaps = frozenset(missing)
+    n_rows = next((len(each) for each in cells if each is not None), 0)
+    raw: Floats = np.zeros((n_rows, len(columns)))
+    for place, (each, column) in enumerate(zip(cells, columns, strict=True)):
+        if each is not None and column.kind == "number":
+            raw[:, place] = _numbers(each, column, place, gaps)
+        elif each is not None and column.kind == "category":
+            raw[:, place] = _levels(each, column, gaps)
+    return raw
+
+
+def _numbers(cells: Cells, column: Column, place: int, gaps: frozenset[str]) -> Floats:
+    if isinstance(cells, np.ndarray) and cells.dtype.kind in "buif":
+        return cells.astype(np.float64)
+    return _converted(cells, lambda row, cell: _number(row, cell, column, place, gaps))
+
+
+def _converted(cells: Cells, convert: Callable[[int, Any], float]) -> Floats:
+    numbers: Floats = np.array([convert(row, cell) for row, cell in enumerate(cells)], np.float64)
+    return numbers
+
+
+def _number(row: int, cell: Any, column: Column, place: int, gaps: frozenset[str]) -> float:
+    if _is_missing(cell, gaps):
+        return math.nan
+    try:
+        return float(cell)
+    except (TypeError, ValueError) as error:
+        name = column.name or str(place)
+        raise DataError(
+            f"row {row:,} (counted from 0), column {name}: {cell!r:.60} is no number."
+        ) from error
+
+
+def _is_missing(cell: Any, gaps: frozenset[str]) -> bool:
+    """Whether a cell is None, NaN, pandas' NA, or a text that stands for a missing cell."""
+    if cell is None:
+        return True
+    if isinstance(cell, str):
+        return cell.strip() in gaps
+    return bool(cell is not cell or type(cell).__name__ in ("NAType", "NaTType")) or cell != cell
+
+
+def _levels(cells: Cells, column: Column, gaps: frozenset[str]) -> Floats:
+    index_of = {level: float(index) for index, level in enumerate(column.levels)}
+    known: dict[Any, float] = {}
+
+    def level(row: int, cell: Any) -> float:
+        if _is_missing(cell, gaps):
+            return math.nan
+        if cell not in known:
+            known[cell] = _level(cell, index_of)
+        return known[cell]
+
+    return _converted(cells, level)
+
+
+def _level(cell: Any, index_of: Mapping[str, float]) -> float:
+    """The index of a cell's level: of its text, or of a whole number without its decimals."""
+    text = str(cell).strip()
+    if text not in index_of and isinstance(cell, float | np.floating) and cell == int(cell):
+        text = str(int(cell))
+    return index_of.get(text, -1.0)
