@@ -22,7 +22,6 @@ from mlpcli.model.network import (
     first_layer_gradient,
     forward,
     hidden_gradient,
-    initialise,
     logits_gradient,
     loss_by_row,
     mean_loss,
@@ -322,36 +321,6 @@ def test_the_loss_of_extreme_logits_is_finite_and_equals_scipys(dtype: type, siz
     eps = float(np.finfo(dtype).eps)
     np.testing.assert_allclose(losses, expected, rtol=2 * eps, atol=eps)
     np.testing.assert_allclose(ws.p.sum(axis=1), 1, rtol=1e-6)
-
-
-HE = (6 / 40) ** 0.5
-GLOROT = (6 / 130) ** 0.5
-
-
-@pytest.mark.parametrize(
-    ("activation", "limit"),
-    [("relu", HE), ("tanh", GLOROT), ("logistic", GLOROT), ("identity", GLOROT)],
-)
-def test_first_weights_fill_the_limits_of_he_for_relu_and_of_glorot_otherwise(
-    activation: str, limit: float
-) -> None:
-    network = Network(Shape(40, 90, 10), activation, np.float64)
-    network.theta[:] = 9
-    initialise(network, np.random.default_rng(3))
-    for W, most in [(network.W1, limit), (network.W2, (6 / 100) ** 0.5)]:
-        assert 0.98 * most < W.max() < most
-        assert 0.98 * most < -W.min() < most
-        assert abs(W.mean()) < 4 * most / np.sqrt(3 * W.size)  # four standard errors
-        assert W.var() == pytest.approx(most**2 / 3, rel=0.2)
-    assert not network.theta[network.shape.weights :].any()
-
-
-def test_first_weights_do_not_depend_on_the_dtype() -> None:
-    single = Network(SHAPE, "relu", np.float32)
-    double = Network(SHAPE, "relu", np.float64)
-    initialise(single, np.random.default_rng(4))
-    initialise(double, np.random.default_rng(4))
-    np.testing.assert_array_equal(single.theta, double.theta.astype(np.float32))
 
 
 def test_a_short_batch_gives_the_gradient_of_its_own_rows_whatever_the_buffers_hold() -> None:
