@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mlpcli.arrays import Floats, Shape
+from mlpcli.arrays import Floats, Labels, Shape
 from mlpcli.gradcheck.complex_step import Case
 from mlpcli.gradcheck.derivation import ForwardPass, backward
 from mlpcli.model.dropout import Masks
@@ -20,6 +20,7 @@ MIN_FLIPS = 3  # kept entries of a whose sign b1 must change, or a missing b1 mi
 LARGE = 1024.0  # exp(1024) overflows in float64 too
 KINK_MARGIN = 1e-3  # the smallest |a|, so that rounding never moves a unit across ReLU's kink
 SCALE = 0.5  # standard deviation of all parameters
+WEIGHTS = (0.2, 1.0)  # the range of a row's weight: with one of 0 too, their mean is below 1
 
 
 class CaseSize(NamedTuple):
@@ -106,17 +107,22 @@ def small_case(
     at_kink: bool = False,
     overflow: bool = False,
     size: CaseSize = USUAL,
+    weighted: bool = False,
+    smoothing: float = 0.0,
 ) -> Case:
     """A case that covers everything: drawn again until it does. A seed determines it.
 
     `trained` takes some steps of gradient descent. `at_kink` makes a exactly 0 for one unit in
     every row; without it every |a| exceeds KINK_MARGIN. `overflow` makes the logits so large that
-    exp(z) overflows.
+    exp(z) overflows. `weighted` gives the rows weights, of which one is 0.
     """
     attempt = 0
     while True:
         rng = np.random.default_rng([seed, attempt])
         case = _draw(name, activation, rng, dropout, input_dropout, l2, size)
+        case = replace(case, smoothing=smoothing)
+        if weighted:
+            case = replace(case, weights=_draw_weights(rng, case.labels))
         if at_kink:
             case.W1[:, 0] = 0
             case.b1[0] = 0
@@ -154,6 +160,13 @@ def _draw(
     b2 = _exact(rng.normal(scale=SCALE, size=K))
     labels = rng.permutation(np.arange(B) % (K - absent))
     return Case(name, activation, x, labels, r, W1, b1, W2, b2, l2)
+
+
+def _draw_weights(rng: np.random.Generator, labels: Labels) -> Floats:
+    """A weight for each row (B): 0 for the first of class 0, which has others too."""
+    weights = _exact(rng.uniform(*WEIGHTS, len(labels)))
+    weights[labels.argmin()] = 0
+    return weights
 
 
 def _exact(values: Floats) -> Floats:

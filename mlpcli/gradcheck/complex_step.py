@@ -68,6 +68,8 @@ class Case:
     b2: Floats  # (K)
     l2: float = 0.0  # λ
     active: NDArray[np.bool_] | None = None  # (B,H) where ReLU is active, if not where a > 0
+    weights: Floats | None = None  # (B) of the rows; all 1 if None
+    smoothing: float = 0.0  # ε
 
     @cached_property
     def a(self) -> Floats:
@@ -81,6 +83,28 @@ class Case:
         h = phi(self, self.a) * self.r
         z: Floats = h @ self.W2 + self.b2
         return z
+
+    @property
+    def K(self) -> int:
+        """The number of classes."""
+        return len(self.b2)
+
+    @cached_property
+    def w(self) -> Floats:
+        """The weights of the rows, (B)."""
+        if self.weights is None:
+            return np.ones(len(self.x))
+        return self.weights
+
+    @cached_property
+    def one_hot(self) -> Floats:
+        """The labels as one-hot rows, (B,K)."""
+        return np.eye(self.K)[self.labels]
+
+    @cached_property
+    def y(self) -> Floats:
+        """The targets (1 − ε) one-hot + ε/K, (B,K); each row sums to 1."""
+        return (1 - self.smoothing) * self.one_hot + self.smoothing / self.K
 
 
 def phi(case: Case, a: Array) -> Array:
@@ -102,7 +126,8 @@ def loss(case: Case, **changed: Array) -> Array:
     a = changed.get("a", case.x @ W1 + b1[..., None, :])
     h = phi(case, a) * case.r
     z = changed.get("z", h @ W2 + b2[..., None, :])
-    mean_loss = _loss_by_row(z, case.labels).mean(axis=-1)
+    losses = case.w * _loss_by_row(z, case.y)
+    mean_loss = losses.mean(axis=-1)
     squares = _sum_of_squares(W1) + _sum_of_squares(W2)
     result: Array = mean_loss + case.l2 / 2 * squares
     return result
@@ -114,14 +139,12 @@ def _sum_of_squares(W: Array) -> Array:
     return squares
 
 
-def _loss_by_row(z: Array, labels: Labels) -> Array:
-    """−log softmax(z)[label] of each row, by log-sum-exp."""
-    top = z.real.max(axis=-1, keepdims=True)
-    sums = np.exp(z - top).sum(axis=-1)
-    log_sums = np.log(sums) + top[..., 0]
-    rows = np.arange(len(labels))
-    picked = z[..., rows, labels]
-    losses: Array = log_sums - picked
+def _loss_by_row(z: Array, y: Floats) -> Array:
+    """−Σ_k y_k log softmax(z)_k of each row, by log-sum-exp."""
+    below_top = z - z.real.max(axis=-1, keepdims=True)
+    sums = np.exp(below_top).sum(axis=-1, keepdims=True)
+    log_softmax = below_top - np.log(sums)
+    losses: Array = -(y * log_softmax).sum(axis=-1)
     return losses
 
 
@@ -160,7 +183,7 @@ def magnitudes(case: Case, upstream: dict[str, Floats] | None = None) -> dict[st
     much as a does. A wrong ∂z or ∂a may have larger entries than the right one: where `upstream`
     has it, its absolute value is a lower bound.
     """
-    # Each name stands for the magnitude of what it names elsewhere; r is not negative.
+    # Each name stands for the magnitude of what it names elsewhere; r, w and y are not negative.
     x = np.abs(case.x)
     W1 = np.abs(case.W1)
     b1 = np.abs(case.b1)
@@ -174,7 +197,7 @@ def magnitudes(case: Case, upstream: dict[str, Floats] | None = None) -> dict[st
     z = h @ W2 + b2
     p = softmax(case.z)
     rounding = p * (1 + z.max(axis=1, keepdims=True))
-    dz = (one_hot(case) + rounding) / len(p)
+    dz = case.w[:, None] * (case.y + rounding) / len(p)
     if upstream and "z" in upstream:
         dz = np.maximum(dz, np.abs(upstream["z"]))
     da = (dz @ W2.T) * case.r * (1 + a)
@@ -195,9 +218,3 @@ def softmax(z: Floats) -> Floats:
     e = np.exp(z - z.max(axis=1, keepdims=True))
     p: Floats = e / e.sum(axis=1, keepdims=True)
     return p
-
-
-def one_hot(case: Case) -> Floats:
-    """The labels as one-hot rows y (B,K)."""
-    K = len(case.b2)
-    return np.eye(K)[case.labels]

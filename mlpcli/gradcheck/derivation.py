@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mlpcli.arrays import Floats
-from mlpcli.gradcheck.complex_step import EQUATIONS, PARAMETERS, Case, one_hot, phi, softmax
+from mlpcli.gradcheck.complex_step import EQUATIONS, PARAMETERS, Case, phi, softmax
 
 SLOPES: dict[str, Callable[[Floats], Floats]] = {  # φ′ as a function of a
     "relu": lambda a: (a > 0) * 1.0,
@@ -54,9 +54,24 @@ class ForwardPass:
         return softmax(self.case.z)
 
     @cached_property
+    def w(self) -> Floats:
+        """The weights of the rows, as a column (B,1)."""
+        return self.case.w[:, None]
+
+    @property
+    def smoothing(self) -> float:
+        """ε."""
+        return self.case.smoothing
+
+    @property
+    def one_hot(self) -> Floats:
+        """The labels as one-hot rows, (B,K)."""
+        return self.case.one_hot
+
+    @property
     def y(self) -> Floats:
-        """The labels, one-hot, (B,K)."""
-        return one_hot(self.case)
+        """The targets, (B,K)."""
+        return self.case.y
 
     @cached_property
     def slope(self) -> Floats:
@@ -77,7 +92,7 @@ Step: TypeAlias = Callable[[ForwardPass, Floats, Floats], Floats]
 Decay: TypeAlias = Callable[[Case, str], Floats | float]
 
 RIGHT: dict[str, Step] = {
-    "z": lambda f, dz, da: (f.p - f.y) / f.B,
+    "z": lambda f, dz, da: f.w * (f.p - f.y) / f.B,
     "W2": lambda f, dz, da: f.h.T @ dz,
     "b2": lambda f, dz, da: dz.sum(axis=0),
     "a": lambda f, dz, da: (dz @ f.case.W2.T) * f.case.r * f.slope,
@@ -94,6 +109,35 @@ FORMULAS = {
 }
 FORMULAS_WITH_WEIGHTS = FORMULAS | {"z": "∂z = w (softmax(z) − y) / B"}
 DECAYED = ("W1", "W2")
+
+
+def formula(name: str, case: Case) -> str:
+    """The right formula of an equation, without w for a case whose rows have no weights."""
+    if case.weights is None:
+        return FORMULAS[name]
+    return FORMULAS_WITH_WEIGHTS[name]
+
+
+def everywhere(
+    change: Callable[[ForwardPass, Floats], Floats], names: tuple[str, ...] = EQUATIONS
+) -> dict[str, Step]:
+    """Steps that change the result of the right step in the same way in every equation."""
+
+    def changed(right: Step) -> Step:
+        return lambda f, dz, da: change(f, right(f, dz, da))
+
+    return {name: changed(RIGHT[name]) for name in names}
+
+
+def with_upstream(
+    change: Callable[[ForwardPass, Floats], Floats], names: tuple[str, ...]
+) -> dict[str, Step]:
+    """The right steps, made from upstream gradients that are changed in the same way."""
+
+    def made_from_changed(right: Step) -> Step:
+        return lambda f, dz, da: right(f, change(f, dz), change(f, da))
+
+    return {name: made_from_changed(RIGHT[name]) for name in names}
 
 
 def weight_decay(case: Case, name: str) -> Floats | float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlpcli.arrays import Floats
 from mlpcli.gradcheck.complex_step import HOMEWORK, Case
-from mlpcli.gradcheck.derivation import FORMULAS, ForwardPass, Mistake, derive
+from mlpcli.gradcheck.derivation import ForwardPass, Mistake, derive, formula
 from mlpcli.gradcheck.error_pattern import (
     WrongGradient,
     constant_factor,
@@ -56,11 +56,11 @@ def diagnose(name: str, wrong: list[WrongGradient]) -> Diagnosis:
     explanations = _common_explanations(name, wrong)
     if not explanations:
         pattern = _common_pattern(name, wrong)
-        return Diagnosis((), f"{beginning}: {pattern}.", f"right: {FORMULAS[name]}")
+        return Diagnosis((), f"{beginning}: {pattern}.", f"right: {formula(name, wrong[0].case)}")
     mistakes = [explanation.mistake for explanation in explanations]
     ids = tuple(mistake.id for mistake in mistakes)
     reasons = "; or as if ".join(mistake.sentence for mistake in mistakes)
-    right = FORMULAS[explanations[0].equation]
+    right = formula(explanations[0].equation, wrong[0].case)
     hint = f"right: {right}    looks like: {mistakes[0].formula}"
     return Diagnosis(ids, f"{beginning}; it looks as if {reasons}.", hint)
 

@@ -55,10 +55,29 @@ def run_kernels(case: Case, dtype: str) -> KernelRun:
     ws.x[...] = case.x
     r = case.r.astype(dtype)
     forward(network, ws.x, r, ws)
-    reported = mean_loss(case.labels, ws)
-    backward(network, ws.x, case.labels, r, ws, grad, case.l2)
+    weights = _weights(case, dtype)
+    reported = mean_loss(case.labels, ws, weights)
+    backward(
+        network,
+        ws.x,
+        case.labels,
+        r,
+        ws,
+        grad,
+        case.l2,
+        weights=weights,
+        smoothing=case.smoothing,
+    )
     rounded = _with_active_set(case, ws.s > 0, TOLERANCE[dtype])
     return KernelRun(rounded, dtype, reported, _copy_gradients(grad), network, ws, grad)
+
+
+def _weights(case: Case, dtype: str) -> Floats | None:
+    """The weights of the case's rows in the given type, if it has any."""
+    if case.weights is None:
+        return None
+    weights: Floats = case.weights.astype(dtype)
+    return weights
 
 
 def _with_active_set(case: Case, active: NDArray[np.bool_], tolerance: float) -> Case:
@@ -93,7 +112,7 @@ def isolated_gradients(run: KernelRun, expected: dict[str, Floats]) -> dict[str,
     ws.s[...] = _outputs(f)
     ws.h[...] = f.h
     ws.p[...] = f.p
-    logits_gradient(case.labels, ws, grad)
+    logits_gradient(case.labels, ws, grad, _weights(case, run.dtype), case.smoothing)
     dz = _copy_gradients(grad)["z"]
     grad.dz[...] = expected["z"]
     second_layer_gradient(ws, grad)

@@ -4,32 +4,20 @@ To add one, write the wrong step of each equation in which it can be made, as a 
 forward pass f and the upstream gradients dz (B,K) and da (B,H). The self-test then tries it.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from mlpcli.arrays import Floats
-from mlpcli.gradcheck.complex_step import EQUATIONS, PARAMETERS, Case, softmax
+from mlpcli.gradcheck.complex_step import PARAMETERS, Case, softmax
 from mlpcli.gradcheck.derivation import (
-    RIGHT,
     SLOPES,
     SLOPES_BY_OUTPUT,
     ForwardPass,
     Mistake,
     Step,
+    everywhere,
     weight_decay,
+    with_upstream,
 )
-
-
-def _everywhere(
-    change: Callable[[ForwardPass, Floats], Floats], names: tuple[str, ...] = EQUATIONS
-) -> dict[str, Step]:
-    """Steps that change the result of the right step in the same way in every equation."""
-
-    def changed(right: Step) -> Step:
-        return lambda f, dz, da: change(f, right(f, dz, da))
-
-    return {name: changed(RIGHT[name]) for name in names}
 
 
 def _one_row(which: str, row: slice) -> list[Mistake]:
@@ -63,11 +51,18 @@ def _of_row_times_B(row: slice) -> dict[str, Step]:
 
 
 def _jacobian(f: ForwardPass, dz: Floats, da: Floats) -> Floats:
-    """J (softmax(z) − y) / B, with the softmax's Jacobian J = diag(p) − p pᵀ of each row."""
+    """∂z times J, where J = diag(p) − p pᵀ is the softmax's Jacobian of each row."""
     error = f.p - f.y
     projection = (f.p * error).sum(axis=1, keepdims=True)
-    gradient: Floats = f.p * (error - projection) / f.B
+    gradient: Floats = f.w * f.p * (error - projection) / f.B
     return gradient
+
+
+def _smoothed_on_others(f: ForwardPass) -> Floats:
+    """1 − ε at the label and ε/(K − 1) at the other classes, (B,K)."""
+    others = 1 - f.one_hot
+    targets: Floats = (1 - f.smoothing) * f.one_hot + f.smoothing * others / (f.case.K - 1)
+    return targets
 
 
 def _back(f: ForwardPass, dz: Floats) -> Floats:
@@ -135,31 +130,31 @@ CATALOGUE = (
         "sum-instead-of-mean",
         "1/B is missing: this is the gradient of the sum over rows, not of their mean",
         "that, without / B",
-        _everywhere(lambda f, right: right * f.B),
+        everywhere(lambda f, right: right * f.B),
     ),
     Mistake(
         "mean-twice",
         "1/B is there twice",
         "that, and / B once more",
-        _everywhere(lambda f, right: right / f.B),
+        everywhere(lambda f, right: right / f.B),
     ),
     Mistake(
         "wrong-sign",
         "the sign is wrong, as in y − softmax(z)",
         "∂z = (y − softmax(z)) / B",
-        _everywhere(lambda f, right: -right),
+        everywhere(lambda f, right: -right),
     ),
     Mistake(
         "missing-label",
         "the label is missing: softmax(z) alone",
         "∂z = softmax(z) / B",
-        {"z": lambda f, dz, da: f.p / f.B},
+        {"z": lambda f, dz, da: f.w * f.p / f.B},
     ),
     Mistake(
         "softmax-twice",
         "the softmax is applied twice",
         "∂z = (softmax(softmax(z)) − y) / B",
-        {"z": lambda f, dz, da: (softmax(f.p) - f.y) / f.B},
+        {"z": lambda f, dz, da: f.w * (softmax(f.p) - f.y) / f.B},
     ),
     Mistake(
         "extra-softmax-jacobian",
@@ -172,6 +167,43 @@ CATALOGUE = (
         "this is the gradient of ½‖softmax(z) − y‖², not of the cross-entropy",
         "∂z = J (softmax(z) − y) / B",
         {"z": _jacobian},
+    ),
+    Mistake(
+        "missing-row-weights",
+        "the row weights w are left out",
+        "∂z = (softmax(z) − y) / B",
+        {"z": lambda f, dz, da: (f.p - f.y) / f.B},
+    ),
+    Mistake(
+        "row-weights-applied-twice",
+        "the row weights w are applied twice",
+        "∂z = w² (softmax(z) − y) / B, or that from w ∂z",
+        everywhere(lambda f, right: f.w * right, ("z", "a"))
+        | with_upstream(lambda f, d: f.w * d, PARAMETERS),
+    ),
+    Mistake(
+        "row-weights-over-their-sum",
+        "the sum over rows is divided by the minibatch's Σ w, and not by B",
+        "∂z = w (softmax(z) − y) / Σ w",
+        {"z": lambda f, dz, da: f.w * (f.p - f.y) / f.w.sum()},
+    ),
+    Mistake(
+        "missing-label-smoothing",
+        "the label smoothing is left out, so that y is one-hot",
+        "∂z = w (softmax(z) − one-hot) / B",
+        {"z": lambda f, dz, da: f.w * (f.p - f.one_hot) / f.B},
+    ),
+    Mistake(
+        "label-smoothing-on-top",
+        "ε/K is added to a one-hot y that lacks the factor 1 − ε, so that y does not sum to 1",
+        "y = one-hot + ε/K",
+        {"z": lambda f, dz, da: f.w * (f.p - f.one_hot - f.smoothing / f.case.K) / f.B},
+    ),
+    Mistake(
+        "label-smoothing-on-other-classes",
+        "ε is shared out among the K − 1 other classes, and not among all K",
+        "y = (1 − ε) one-hot + ε/(K − 1) (1 − one-hot)",
+        {"z": lambda f, dz, da: f.w * (f.p - _smoothed_on_others(f)) / f.B},
     ),
     Mistake(
         "bias-mean",
@@ -201,13 +233,13 @@ CATALOGUE = (
         "zero-gradient",
         "it is zero everywhere",
         "0",
-        _everywhere(lambda f, right: np.zeros_like(right)),
+        everywhere(lambda f, right: np.zeros_like(right)),
     ),
     Mistake(
         "transposed",
         "it is the transpose of the right gradient",
         "the transpose of that",
-        _everywhere(lambda f, right: right.T, ("z", "W2", "a", "W1")),
+        everywhere(lambda f, right: right.T, ("z", "W2", "a", "W1")),
         decay=lambda case, name: np.transpose(weight_decay(case, name)),
     ),
     *_one_row("last", slice(-1, None)),

@@ -54,7 +54,15 @@ def _trials(activation: str) -> Iterator[Trial]:
     """A trial of each mistake, which must be caught and named in each of its equations."""
     cases = [
         small_case("dropout, decay", activation, 11, dropout=0.5, l2=0.01),
-        small_case("less dropout, decay", activation, 12, dropout=0.2, l2=0.02),
+        small_case(
+            "less dropout, decay, weights, smoothing",
+            activation,
+            12,
+            dropout=0.2,
+            l2=0.02,
+            weighted=True,
+            smoothing=0.2,
+        ),
     ]
     known = [(case, true_gradients(case)) for case in cases]
     by_id: dict[str, list[Trial]] = {}

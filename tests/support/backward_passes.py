@@ -21,11 +21,14 @@ Change: TypeAlias = Callable[[Floats, ForwardPass], Floats]
 
 @cache
 def cases(activation: str, l2: float = 0.0) -> tuple[tuple[Case, Gradients], ...]:
-    """Two cases with dropout and one without, each with its true gradients; for reading only."""
+    """Two cases with dropout and one without, each with its true gradients; for reading only.
+
+    The last has row weights and label smoothing.
+    """
     drawn = (
         small_case("half dropped", activation, 1, dropout=0.5, l2=l2),
         small_case("nothing dropped", activation, 2, l2=l2),
-        small_case("some dropped", activation, 3, dropout=0.2, l2=l2),
+        small_case("some dropped", activation, 3, dropout=0.2, l2=l2, weighted=True, smoothing=0.2),
     )
     return tuple((case, true_gradients(case)) for case in drawn)
 

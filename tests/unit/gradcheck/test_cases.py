@@ -104,6 +104,36 @@ def test_a_network_has_the_parameters_of_its_case(dtype: type) -> None:
         np.testing.assert_array_equal(getattr(network, name), getattr(case, name))
 
 
+@activations
+def test_a_weighted_case_has_the_numbers_of_the_case_without_weights(activation: str) -> None:
+    for seed in SEEDS:
+        case = small_case("any", activation, seed, dropout=0.5, weighted=True)
+        assert are_equal(case, small_case("any", activation, seed, dropout=0.5))
+
+
+def test_weights_have_another_mean_than_1_and_one_of_them_is_0() -> None:
+    for seed in SEEDS:
+        weights = small_case("any", "relu", seed, weighted=True).weights
+        assert weights is not None
+        assert np.count_nonzero(weights == 0) == 1
+        assert len(np.unique(weights)) == USUAL.B
+        assert weights.mean() < 0.9
+        np.testing.assert_array_equal(weights.astype(np.float32), weights)
+
+
+def test_a_row_of_every_class_has_a_weight() -> None:
+    for seed in SEEDS:
+        case = small_case("any", "relu", seed, weighted=True)
+        assert len(np.unique(case.labels[case.w > 0])) == USUAL.K
+
+
+@activations
+def test_a_case_can_be_trained_with_weights_and_smoothing(activation: str) -> None:
+    for seed in SEEDS:
+        case = small_case("any", activation, seed, dropout=0.5, weighted=True, smoothing=0.1)
+        assert loss(train(case)) < loss(case)
+
+
 # Coverage
 
 FULL = Coverage(

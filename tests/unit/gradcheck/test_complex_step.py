@@ -17,7 +17,6 @@ from mlpcli.gradcheck.complex_step import (
     directional_derivative,
     loss,
     magnitudes,
-    one_hot,
     phi,
     softmax,
     true_gradient,
@@ -31,12 +30,15 @@ activations = pytest.mark.parametrize("activation", ACTIVATIONS)
 dropouts = pytest.mark.parametrize("dropout", [0.0, 0.5], ids=["no mask", "mask"])
 decays = pytest.mark.parametrize("l2", [0.0, 0.3], ids=["no l2", "l2"])
 names = pytest.mark.parametrize("name", EQUATIONS)
+weighed = pytest.mark.parametrize("weighted", [False, True], ids=["no weights", "weights"])
+smoothed = pytest.mark.parametrize("smoothing", [0.0, 0.2], ids=["one-hot", "smoothed"])
 
 
 def reference_gradients(case: Case) -> Gradients:
     """All six gradients by the row-by-row reference."""
     w = reference.Weights(case.W1, case.W2, case.b1, case.b2)
-    g = reference.gradients(w, case.activation, case.x, case.r, case.labels, case.l2)
+    rows = (case.x, case.r, case.labels, case.l2, case.weights, case.smoothing)
+    g = reference.gradients(w, case.activation, *rows)
     return {"z": g.dz, "a": g.da} | g.weights._asdict()
 
 
@@ -54,22 +56,46 @@ def assert_equals_reference(case: Case) -> None:
 @activations
 @dropouts
 @decays
-def test_true_gradients_equal_the_reference(activation: str, dropout: float, l2: float) -> None:
-    assert_equals_reference(small_case("any", activation, 0, dropout=dropout, l2=l2))
+@weighed
+@smoothed
+def test_true_gradients_equal_the_reference(
+    activation: str, dropout: float, l2: float, weighted: bool, smoothing: float
+) -> None:
+    case = small_case(
+        "any", activation, 0, dropout=dropout, l2=l2, weighted=weighted, smoothing=smoothing
+    )
+    assert_equals_reference(case)
 
 
 @activations
-def test_true_gradients_of_trained_weights_equal_the_reference(activation: str) -> None:
-    assert_equals_reference(small_case("any", activation, 0, dropout=0.5, trained=True))
+@weighed
+@smoothed
+def test_true_gradients_of_trained_weights_equal_the_reference(
+    activation: str, weighted: bool, smoothing: float
+) -> None:
+    case = small_case(
+        "any",
+        activation,
+        0,
+        dropout=0.5,
+        trained=True,
+        weighted=weighted,
+        smoothing=smoothing,
+    )
+    assert_equals_reference(case)
 
 
 @activations
 @decays
 @names
+@weighed
+@smoothed
 def test_true_gradients_equal_scipys_finite_differences(
-    activation: str, l2: float, name: str
+    activation: str, l2: float, name: str, weighted: bool, smoothing: float
 ) -> None:
-    case = small_case("any", activation, 1, dropout=0.5, l2=l2)
+    case = small_case(
+        "any", activation, 1, dropout=0.5, l2=l2, weighted=weighted, smoothing=smoothing
+    )
     value = getattr(case, name)
 
     def loss_at(flat: Floats) -> float:
@@ -95,10 +121,17 @@ def test_a_directional_derivative_is_the_gradient_times_the_direction(
 
 @activations
 @decays
-def test_the_loss_equals_the_reference(activation: str, l2: float) -> None:
-    case = small_case("any", activation, 2, dropout=0.5, l2=l2)
+@weighed
+@smoothed
+def test_the_loss_equals_the_reference(
+    activation: str, l2: float, weighted: bool, smoothing: float
+) -> None:
+    case = small_case(
+        "any", activation, 2, dropout=0.5, l2=l2, weighted=weighted, smoothing=smoothing
+    )
     w = reference.Weights(case.W1, case.W2, case.b1, case.b2)
-    expected = reference.loss(w, activation, case.x, case.r, case.labels, l2)
+    rows = (case.x, case.r, case.labels, l2, case.weights, smoothing)
+    expected = reference.loss(w, activation, *rows)
     assert float(loss(case)) == pytest.approx(expected, rel=1e-14)
 
 
@@ -130,18 +163,30 @@ def test_a_given_active_set_decides_in_place_of_the_sign() -> None:
     np.testing.assert_array_equal(phi(opposite, opposite.a), np.minimum(case.a, 0))
 
 
-def test_logits_of_any_size_have_a_finite_loss_and_finite_gradients() -> None:
-    case = small_case("any", "relu", 6, overflow=True)
+@smoothed
+def test_logits_of_any_size_have_a_finite_loss_and_finite_gradients(smoothing: float) -> None:
+    case = small_case("any", "relu", 6, overflow=True, smoothing=smoothing)
     assert case.z.max() > 1000
     assert np.isfinite(loss(case))
     assert all(np.isfinite(gradient).all() for gradient in true_gradients(case).values())
 
 
-def test_softmax_and_labels_sum_to_1_by_row() -> None:
-    case = small_case("any", "relu", 7)
+@smoothed
+def test_softmax_and_targets_sum_to_1_by_row(smoothing: float) -> None:
+    case = small_case("any", "relu", 7, smoothing=smoothing)
     np.testing.assert_allclose(softmax(case.z).sum(axis=1), 1)
-    np.testing.assert_array_equal(one_hot(case).argmax(axis=1), case.labels)
-    assert one_hot(case).sum() == len(case.labels)
+    np.testing.assert_array_equal(case.one_hot.argmax(axis=1), case.labels)
+    assert case.one_hot.sum() == len(case.labels)
+    expected = [reference.target(label, case.K, smoothing) for label in case.labels]
+    np.testing.assert_allclose(case.y, expected, rtol=1e-15)
+    np.testing.assert_allclose(case.y.sum(axis=1), 1, rtol=1e-15)
+
+
+def test_without_weights_every_row_has_the_weight_1() -> None:
+    case = small_case("any", "relu", 7)
+    np.testing.assert_array_equal(case.w, np.ones(len(case.x)))
+    weights = np.arange(7.0)
+    assert replace(case, weights=weights).w is weights
 
 
 # Magnitudes
@@ -149,15 +194,34 @@ def test_softmax_and_labels_sum_to_1_by_row() -> None:
 
 @activations
 @dropouts
-def test_no_gradient_exceeds_its_magnitude(activation: str, dropout: float) -> None:
-    case = small_case("any", activation, 8, dropout=dropout, l2=0.1)
+@weighed
+@smoothed
+def test_no_gradient_exceeds_its_magnitude(
+    activation: str, dropout: float, weighted: bool, smoothing: float
+) -> None:
+    case = small_case(
+        "any", activation, 8, dropout=dropout, l2=0.1, weighted=weighted, smoothing=smoothing
+    )
     for name, magnitude in magnitudes(case).items():
         assert np.all(np.abs(true_gradient(case, name)) <= magnitude * (1 + 1e-12)), name
 
 
 @activations
-def test_magnitudes_bound_the_effect_of_rounding_weights_to_float32(activation: str) -> None:
-    case = small_case("any", activation, 9, dropout=0.5, l2=0.1, trained=True)
+@weighed
+@smoothed
+def test_magnitudes_bound_the_effect_of_rounding_weights_to_float32(
+    activation: str, weighted: bool, smoothing: float
+) -> None:
+    case = small_case(
+        "any",
+        activation,
+        9,
+        dropout=0.5,
+        l2=0.1,
+        trained=True,
+        weighted=weighted,
+        smoothing=smoothing,
+    )
     rng = np.random.default_rng(0)
     eps = float(np.finfo(np.float32).eps)
 

@@ -25,7 +25,15 @@ def test_both_methods_agree_with_true_gradients(activation: str, overflow: bool)
     for seed in range(10):
         trained = seed % 2 == 0
         case = small_case(
-            "any", activation, seed, dropout=0.5, l2=0.1, trained=trained, overflow=overflow
+            "any",
+            activation,
+            seed,
+            dropout=0.5,
+            l2=0.1,
+            trained=trained,
+            overflow=overflow,
+            weighted=seed % 3 == 0,
+            smoothing=0.1 * (seed % 4 == 1),
         )
         check = checked(case, seed)
         if check.central_error is not None and check.taylor_order is not None:

@@ -9,12 +9,14 @@ from mlpcli.gradcheck.cases import small_case
 from mlpcli.gradcheck.complex_step import EQUATIONS, PARAMETERS, PHI, true_gradient
 from mlpcli.gradcheck.derivation import (
     FORMULAS,
+    FORMULAS_WITH_WEIGHTS,
     SLOPES,
     SLOPES_BY_OUTPUT,
     ForwardPass,
     Mistake,
     backward,
     derive,
+    formula,
 )
 from mlpcli.gradcheck.mistakes import BY_ID
 from tests.support.backward_passes import ACTIVATIONS
@@ -25,8 +27,14 @@ activations = pytest.mark.parametrize("activation", ACTIVATIONS)
 @activations
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 @pytest.mark.parametrize("l2", [0.0, 0.3])
-def test_all_six_gradients_equal_the_true_ones(activation: str, dropout: float, l2: float) -> None:
-    case = small_case("any", activation, 0, dropout=dropout, l2=l2)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_all_six_gradients_equal_the_true_ones(
+    activation: str, dropout: float, l2: float, weighted: bool, smoothing: float
+) -> None:
+    case = small_case(
+        "any", activation, 0, dropout=dropout, l2=l2, weighted=weighted, smoothing=smoothing
+    )
     for name, gradient in backward(ForwardPass(case)).items():
         expected = true_gradient(case, name)
         np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-14, err_msg=name)
@@ -96,4 +104,13 @@ def test_a_mistake_can_be_made_where_it_has_a_step_or_changes_the_decay() -> Non
 
 def test_every_equation_has_a_formula_that_begins_with_its_name() -> None:
     assert tuple(FORMULAS) == EQUATIONS
-    assert all(formula.startswith(f"∂{name} = ") for name, formula in FORMULAS.items())
+    for formulas in (FORMULAS, FORMULAS_WITH_WEIGHTS):
+        assert all(text.startswith(f"∂{name} = ") for name, text in formulas.items())
+
+
+def test_the_formula_of_a_case_has_w_only_if_its_rows_have_weights() -> None:
+    plain = small_case("any", "tanh", 5)
+    weighted = small_case("any", "tanh", 5, weighted=True)
+    assert {name: formula(name, plain) for name in EQUATIONS} == FORMULAS
+    assert {name: formula(name, weighted) for name in EQUATIONS} == FORMULAS_WITH_WEIGHTS
+    assert formula("z", weighted) == "∂z = w (softmax(z) − y) / B"

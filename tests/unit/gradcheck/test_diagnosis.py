@@ -56,7 +56,7 @@ def test_a_known_mistake_comes_before_a_constant_factor(name: str, factor: float
 def test_a_hint_has_the_right_equation_beside_the_wrong_one() -> None:
     def without_slope(case: Case) -> Gradients:
         f = ForwardPass(case)
-        da = ((f.p - f.y) / f.B) @ case.W2.T * case.r
+        da = (f.w * (f.p - f.y) / f.B) @ case.W2.T * case.r
         return {"W1": case.x.T @ da}
 
     diagnosis = verdicts_on("tanh", without_slope)["W1"].diagnosis
@@ -145,7 +145,7 @@ def test_a_mask_of_another_pattern_and_scale_is_a_fresh_mask(activation: str) ->
     def backward_pass(case: Case) -> Gradients:
         f = ForwardPass(case)
         fresh = np.random.default_rng(5).integers(0, 2, case.r.shape) * 3.5
-        return {"a": (f.p - f.y) / f.B @ case.W2.T * fresh * f.slope}
+        return {"a": f.w * (f.p - f.y) / f.B @ case.W2.T * fresh * f.slope}
 
     ids, _ = diagnosis_of(verdicts_on(activation, backward_pass)["a"])
     assert ids == ("fresh-mask",)

@@ -1,6 +1,7 @@
 """network.py is right as it is, and a fault in it is found in the equation that has it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +24,9 @@ names = pytest.mark.parametrize("name", EQUATIONS)
 Kernel: TypeAlias = Callable[..., Any]
 
 DOWNSTREAM = {"z": ["W2", "b2", "a", "W1", "b1"], "a": ["W1", "b1"]}
+right_forward = network.forward
+right_backward = network.backward
+right_mean_loss = network.mean_loss
 SMALL = 100  # entries of W1, up to which all entries are checked
 
 
@@ -30,6 +34,17 @@ def make_case(size: str, activation: str = "tanh", l2: float = 0.1) -> Case:
     """A small case, or one of a size at which only directions are checked."""
     if size == "small":
         return small_case("any", activation, 5, dropout=0.5, l2=l2)
+    return full_case(activation, l2)
+
+
+def weighted_case(size: str, activation: str = "tanh") -> Case:
+    """The same with row weights, of which one is 0, and label smoothing."""
+    case = make_case(size, activation)
+    weights = np.linspace(0, 1.75, len(case.x)).astype(np.float32).astype(np.float64)
+    return replace(case, weights=weights, smoothing=0.1)
+
+
+def full_case(activation: str, l2: float) -> Case:
     rng = np.random.default_rng(6)
     D, H, K = Shape(61, 256, 10)
     B = 23
@@ -74,6 +89,7 @@ def first_diagnosis(done: Check) -> tuple[tuple[str, ...], str]:
 def random_case(seed: int) -> Case:
     rng = np.random.default_rng([seed, 1])
     activation = ACTIVATIONS[seed % 4]
+    trained = rng.random() < 0.25
     return small_case(
         f"seed {seed}",
         activation,
@@ -81,9 +97,11 @@ def random_case(seed: int) -> Case:
         dropout=rng.choice([0, 0.2, 0.5, 0.7]),
         input_dropout=rng.choice([0, 0.2]),
         l2=rng.choice([0, 0.01, 0.1]),
-        trained=rng.random() < 0.25,
+        trained=trained,
         at_kink=activation == "relu" and rng.random() < 0.5,
-        overflow=rng.random() < 0.1,
+        overflow=not trained and rng.random() < 0.1,
+        weighted=rng.random() < 0.5,
+        smoothing=rng.choice([0, 0.1, 0.5]),
     )
 
 
@@ -102,8 +120,11 @@ def test_a_right_gradient_is_never_called_wrong(hundred: int) -> None:
 
 @activations
 @dtypes
-def test_a_right_gradient_at_full_size_is_right(activation: str, dtype: str) -> None:
-    done = check(make_case("full", activation), dtype)
+@pytest.mark.parametrize("make", [make_case, weighted_case])
+def test_a_right_gradient_at_full_size_is_right(
+    make: Callable[[str, str], Case], activation: str, dtype: str
+) -> None:
+    done = check(make("full", activation), dtype)
     assert done.passed
     assert done.dtype == dtype
     assert wrong_equations(done) == inheriting_equations(done) == []
@@ -286,11 +307,88 @@ def test_wrong_weight_decay_is_named(
     assert ids == (id,)
 
 
+# Faults of the row weights and the label smoothing
+
+
+def with_other_targets(
+    weights: Callable[[Floats], Floats | None], smoothing: Callable[[float], float]
+) -> Kernel:
+    """The kernel of ∂z, with other weights or another smoothing than those it is given."""
+    right = network.logits_gradient
+
+    def wrong(labels: Any, ws: Any, grad: Any, w: Floats, epsilon: float) -> None:
+        right(labels, ws, grad, weights(w), smoothing(epsilon))
+
+    return wrong
+
+
+def as_it_is(value: Any) -> Any:
+    return value
+
+
+@sizes
+@dtypes
+@pytest.mark.parametrize(
+    ("weights", "smoothing", "id"),
+    [
+        (lambda w: None, as_it_is, "missing-row-weights"),
+        (lambda w: w**2, as_it_is, "row-weights-applied-twice"),
+        (lambda w: w / w.mean(), as_it_is, "row-weights-over-their-sum"),
+        (as_it_is, lambda epsilon: 0.0, "missing-label-smoothing"),
+    ],
+    ids=["missing", "twice", "over their sum", "one-hot"],
+)
+def test_wrong_row_weights_and_smoothing_are_named(
+    weights: Callable[[Floats], Floats | None],
+    smoothing: Callable[[float], float],
+    id: str,
+    size: str,
+    dtype: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replace_kernel(monkeypatch, with_other_targets(weights, smoothing), "logits_gradient")
+    done = check(weighted_case(size), dtype)
+    assert wrong_equations(done) == ["z"]
+    assert inheriting_equations(done) == DOWNSTREAM["z"]
+    ids, _ = first_diagnosis(done)
+    assert ids == (id,)
+
+
+@sizes
+@pytest.mark.parametrize(
+    ("left_out", "id"),
+    [("weights", "missing-row-weights"), ("smoothing", "missing-label-smoothing")],
+)
+def test_what_backward_does_not_pass_on_is_named(
+    left_out: str, id: str, size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def backward(*arguments: Any, **options: Any) -> None:
+        del options[left_out]
+        right_backward(*arguments, **options)
+
+    replace_kernel(monkeypatch, backward)
+    done = check(weighted_case(size))
+    assert wrong_equations(done) == ["z"]
+    ids, _ = first_diagnosis(done)
+    assert ids == (id,)
+
+
+@sizes
+@dtypes
+def test_a_reported_loss_without_the_weights_is_found(
+    dtype: str, size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mean_loss(labels: Any, ws: buffers.Workspace, weights: Floats) -> float:
+        return right_mean_loss(labels, ws)
+
+    replace_kernel(monkeypatch, mean_loss)
+    done = check(weighted_case(size), dtype)
+    assert wrong_equations(done) == ["z"]
+    assert first_diagnosis(done)[1].startswith("∂z (3.2) is wrong: the loss that training reports")
+
+
 # Faults of the forward pass, of the loss, and of what backward passes on
 
-right_forward = network.forward
-right_backward = network.backward
-right_mean_loss = network.mean_loss
 WRONG_INPUT = (
     "though its own equation is right: "
     "the forward pass, or an argument that backward passes on, is wrong."
@@ -353,9 +451,9 @@ def test_a_wrong_phi_kept_for_the_slope_is_found_where_it_is_used(
 def test_a_mask_that_backward_does_not_pass_on_is_named(
     size: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def backward(*arguments: Any) -> None:
+    def backward(*arguments: Any, **options: Any) -> None:
         net, x, labels, _, ws, grad, l2 = arguments
-        right_backward(net, x, labels, 1.0, ws, grad, l2)
+        right_backward(net, x, labels, 1.0, ws, grad, l2, **options)
 
     replace_kernel(monkeypatch, backward)
     done = check(make_case(size))
@@ -370,8 +468,8 @@ def test_a_mask_that_backward_does_not_pass_on_is_named(
 def test_a_reported_loss_that_is_not_the_one_differentiated_is_found(
     dtype: str, size: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mean_loss(labels: Any, ws: buffers.Workspace) -> float:
-        return right_mean_loss(labels, ws) * 1.01
+    def mean_loss(labels: Any, ws: buffers.Workspace, weights: Floats | None) -> float:
+        return right_mean_loss(labels, ws, weights) * 1.01
 
     replace_kernel(monkeypatch, mean_loss)
     done = check(make_case(size), dtype)

@@ -26,7 +26,7 @@ def parameter(values: Floats) -> Any:
 
 
 def by_autograd(case: Case) -> dict[str, Floats]:
-    """The gradients of the mean cross-entropy, with weight decay, by PyTorch in float64."""
+    """The gradients of the weighted mean loss, with weight decay, by PyTorch in float64."""
     W1, b1 = parameter(case.W1), parameter(case.b1)
     W2, b2 = parameter(case.W2), parameter(case.b2)
     a = torch.tensor(case.x) @ W1 + b1
@@ -35,7 +35,10 @@ def by_autograd(case: Case) -> dict[str, Floats]:
     a.retain_grad()
     z.retain_grad()
     penalty = case.l2 / 2 * ((W1**2).sum() + (W2**2).sum())
-    loss = torch.nn.functional.cross_entropy(z, torch.tensor(case.labels)) + penalty
+    losses = torch.nn.functional.cross_entropy(
+        z, torch.tensor(case.labels), reduction="none", label_smoothing=case.smoothing
+    )
+    loss = (torch.tensor(case.w) * losses).mean() + penalty
     loss.backward()
     tensors = {"z": z, "a": a, "W1": W1, "b1": b1, "W2": W2, "b2": b2}
     return {name: tensor.grad.numpy() for name, tensor in tensors.items()}
@@ -48,7 +51,8 @@ def by_hand(case: Case) -> dict[str, Floats]:
     grad = gradient(network.shape, len(case.x), np.float64)
     forward(network, case.x, case.r, ws)
     mean_loss(case.labels, ws)
-    backward(network, case.x, case.labels, case.r, ws, grad, case.l2)
+    targets: dict[str, Any] = {"weights": case.weights, "smoothing": case.smoothing}
+    backward(network, case.x, case.labels, case.r, ws, grad, case.l2, **targets)
     return {
         "z": grad.dz,
         "a": grad.da,
@@ -63,10 +67,21 @@ def by_hand(case: Case) -> dict[str, Floats]:
 @pytest.mark.parametrize("dropout", [0.0, 0.3, 0.5])
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_autograd_agrees_with_backward(
-    activation: str, dropout: float, l2: float, trained: bool
+    activation: str, dropout: float, l2: float, trained: bool, weighted: bool, smoothing: float
 ) -> None:
-    case = small_case("autograd", activation, 5, dropout=dropout, l2=l2, trained=trained)
+    case = small_case(
+        "autograd",
+        activation,
+        5,
+        dropout=dropout,
+        l2=l2,
+        trained=trained,
+        weighted=weighted,
+        smoothing=smoothing,
+    )
     expected = by_autograd(case)
     for name, ours in by_hand(case).items():
         largest = max(1, np.abs(expected[name]).max())
