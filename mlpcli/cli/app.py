@@ -13,6 +13,7 @@ from mlpcli.cli import streams
 from mlpcli.cli.boundary import stdout_failed
 from mlpcli.cli.evaluate import evaluate
 from mlpcli.cli.gradcheck import gradcheck
+from mlpcli.cli.predict import predict
 from mlpcli.cli.train import train
 from mlpcli.cli.usage import HELP, Command, Commands, examples
 from mlpcli.errors import TERMINATED, UNUSABLE, StdoutError, StoppedAtOnce
@@ -62,6 +63,14 @@ app.command(
         "mlpcli train --resume runs/adam",
     ),
 )(train)
+app.command(
+    cls=Command,
+    epilog=examples(
+        "mlpcli predict runs/first new.csv",
+        "mlpcli predict runs/first new.csv --id name --out predictions.csv",
+        "zcat new.csv.gz | mlpcli predict runs/first -",
+    ),
+)(predict)
 app.command(
     "eval",
     cls=Command,

@@ -1,5 +1,7 @@
 """The data of a command: what its settings say of columns and rows, read and put together."""
 
+from dataclasses import replace
+
 from mlpcli.config import Config, Data
 from mlpcli.datasets.assemble import Sources, assemble, read_sources
 from mlpcli.datasets.dataset import Dataset
@@ -7,6 +9,7 @@ from mlpcli.datasets.options import ReadingOptions
 from mlpcli.messages import Notify
 from mlpcli.model.state import Streams
 from mlpcli.preprocessing.pipeline import Settings
+from mlpcli.storage.modelfile import Model
 from mlpcli.training.recipes import resolve
 
 
@@ -63,3 +66,18 @@ def _assembled(config: Config, sources: Sources, streams: Streams) -> Dataset:
 def _fraction(share: float | str) -> float:
     """The share of the rows; 0 where other rows are named."""
     return 0.0 if isinstance(share, str) else share
+
+
+def options_of_model(model: Model) -> ReadingOptions:
+    """How rows for a model are to be read: as its run read them, with the model's columns."""
+    config = config_of_model(model)
+    options = reading_options(config.data) if config else ReadingOptions()
+    return replace(options, columns=model.columns, ignore=())
+
+
+def config_of_model(model: Model) -> Config | None:
+    """The configuration of the run that made the model, or None if the header has no valid one."""
+    try:
+        return Config.model_validate(model.header["config"])
+    except (KeyError, ValueError):
+        return None

@@ -1,15 +1,14 @@
 """Scores of a saved model: on the rows that its run held out, or on any other data."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlpcli.commands.data import load, reading_options
+from mlpcli.commands.data import config_of_model, load, options_of_model
 from mlpcli.config import Config
 from mlpcli.datasets.dataset import Dataset, Rows, all_rows
 from mlpcli.datasets.sources import absolute, read
-from mlpcli.datasets.options import ReadingOptions
 from mlpcli.datasets.table import Table, fingerprint
 from mlpcli.errors import DataError, ModelError
 from mlpcli.invocation import command_line, path_word
@@ -124,17 +123,9 @@ def _scores(model: Model, rows: Rows) -> Scores:
         return score_all(model.network, model.preprocessing, rows, n_cores)
 
 
-def _config(model: Model) -> Config | None:
-    """The configuration of the run that made the model, or None if the header has no valid one."""
-    try:
-        return Config.model_validate(model.header["config"])
-    except (KeyError, ValueError):
-        return None
-
-
 def _own_rows(path: Path, model: Model, split: str, notify: Notify) -> ScoredRows:
     """The rows of the run that made the model, split as they were then."""
-    config = _config(model)
+    config = config_of_model(model)
     if not config:
         raise ModelError(
             f"{path}: its header does not say what it was trained on. Name the data with --data."
@@ -169,9 +160,7 @@ def _check_same_data(path: Path, model: Model, data: Dataset) -> None:
 
 def _other_rows(model: Model, source: str, notify: Notify) -> ScoredRows:
     """The test rows of a source, or all its rows if it has no test rows of its own."""
-    config = _config(model)
-    options = reading_options(config.data) if config else ReadingOptions()
-    table = read(source, replace(options, columns=model.columns), notify)
+    table = read(source, options_of_model(model), notify)
     if not table.test and fingerprint(table) == model.header.get("data_sha256"):
         notify(
             "Most of these rows are those that the model was trained on: "

@@ -91,7 +91,8 @@ class Predictor:
             An array (n) of texts.
         """
         best = self.predict_proba(rows).argmax(axis=1)
-        return np.array(self.classes)[best]
+        names: NDArray[np.str_] = np.array(self.classes)[best]
+        return names
 
     def evaluate(self, rows: Any, labels: Any) -> dict[str, Any]:
         """The scores of the model on rows of known classes.

@@ -13,7 +13,8 @@ of the levels, −1 for none; `missing` that of 1 for a missing cell, where all 
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias, get_args
+from itertools import pairwise
+from typing import Any, TypeAlias, cast, get_args
 
 from mlpcli.arrays import Raw
 from mlpcli.preprocessing.columns import Column, Kind
@@ -89,7 +90,7 @@ def _column(record: object) -> Column:
     levels = _list(record, "levels")
     if not all(isinstance(level, str) for level in levels) or len(set(levels)) < len(levels):
         raise ValueError(f"the levels of {name!r:.60} are not distinct texts")
-    return Column(name, kind, tuple(levels))
+    return Column(name, cast(Kind, kind), tuple(levels))
 
 
 def _inputs(column: Column, record: Record) -> Inputs:
@@ -114,7 +115,7 @@ def _list(record: Record, key: str) -> list[Any]:
 def _edges(column: Column, edges: list[Any]) -> tuple[float, ...]:
     """The edges of bins, which rise; raises ValueError if they do not."""
     numbers = all(type(edge) in (int, float) and math.isfinite(edge) for edge in edges)
-    if not numbers or any(right <= left for left, right in zip(edges, edges[1:], strict=False)):
+    if not numbers or any(right <= left for left, right in pairwise(edges)):
         raise ValueError(f"the edges of {column.name!r:.60} are not numbers that rise")
     if len(edges) == 1:
         raise ValueError(f"{column.name!r:.60} has one edge, and a bin needs two")

@@ -12,7 +12,7 @@ import os
 import secrets
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -111,6 +111,16 @@ def _permissions(name: str, folder: int) -> int:
 def write_text(path: Path, text: str, dir_fd: int | None = None) -> None:
     """Write a UTF-8 text file, whole or not at all."""
     write_whole(path, lambda file: file.write(text.encode()), dir_fd=dir_fd)
+
+
+def write_pieces(path: Path, pieces: Iterable[str], dir_fd: int | None = None) -> None:
+    """Write a UTF-8 text that is made piece by piece, whole or not at all."""
+
+    def write(file: BinaryIO) -> None:
+        for piece in pieces:
+            file.write(piece.encode())
+
+    write_whole(path, write, dir_fd=dir_fd)
 
 
 def write_npz(

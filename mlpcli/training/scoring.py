@@ -120,4 +120,4 @@ def _empty_scores(n_rows: int, network: Network) -> ByRow:
 
 
 def _scores(by_row: ByRow, rows: Rows, network: Network) -> Scores:
-    return by_row.scores(rows.labels[rows.index], network.shape.K)
+    return by_row.scores(rows.labels[rows.index], network.shape.K, rows.own_weights)
