@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mlpcli.arrays import Floats
-from mlpcli.datasets.csvbytes import Spans
+from mlpcli.datasets.csvbytes import Spans, parse_numbers
+from mlpcli.datasets.csvwords import WordTable
 from mlpcli.datasets.table import MAX_FEATURE
 
 MAX_LEVELS = 100_000
@@ -43,7 +44,7 @@ class Numbers:
         return np.array(parsed, np.float64), bad  # None becomes NaN
 
     def _encode_spans(self, cells: Spans) -> tuple[Floats, list[int]]:
-        values, left = cells.numbers(self.decimal)
+        values, left = parse_numbers(cells, self.decimal)
         bad = []
         for index in left.tolist():
             number = self.parse(cells[index])
@@ -65,6 +66,7 @@ class Levels:
         self.names = list(names or ())
         self.code_of = {name: float(code) for code, name in enumerate(self.names)}
         self.n_characters = 0
+        self.table = WordTable(self._code)
 
     @property
     def too_many(self) -> bool:
@@ -74,14 +76,11 @@ class Levels:
     def encode(self, cells: "Spans | list[str]") -> Floats:
         """The index of each cell's level, NaN if the cell is missing, −1 if it is not known."""
         if isinstance(cells, Spans):
-            texts, inverse = cells.distinct()
-            return self._encode_texts(texts)[inverse]
-        return self._encode_texts(cells)
-
-    def _encode_texts(self, texts: list[str]) -> Floats:
-        return np.array([self._code(text.strip()) for text in texts], np.float64)
+            return self.table.encode(cells)
+        return np.array([self._code(text) for text in cells], np.float64)
 
     def _code(self, text: str) -> float:
+        text = text.strip()
         code = self.code_of.get(text)
         if code is not None:
             return code

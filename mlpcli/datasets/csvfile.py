@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mlpcli.datasets.csvlayout import ONE_COLUMN, check_head, find_layout
+from mlpcli.datasets.csvlayout import ONE_COLUMN, check_head, find_layout, looks_like_a_header
 from mlpcli.datasets.csvreading import Reading
 from mlpcli.datasets.csvroles import Roles, find_roles, match_roles
 from mlpcli.datasets.csvstream import Block as Block
@@ -28,14 +28,14 @@ def read(path: Path, options: ReadingOptions) -> Table:
     layout = find_layout(origin, head, options, is_whole)
     if layout.width < 2:
         raise DataError(f"{origin}: {ONE_COLUMN}")
-    if not layout.rows:
-        raise DataError(f"{origin}: has a header and no rows.")
     if options.columns:
         roles = match_roles(origin, layout, options.columns)
     else:
         roles = find_roles(origin, layout, options)
     if roles.label is None:
         raise DataError(f"{origin}: has no column for the label{_label_name(roles)}.")
+    if not layout.rows or (not layout.names and looks_like_a_header(layout.rows, options)):
+        raise DataError(f"{origin}: has a header and no rows.")
     return Reading(path, layout, roles, options).table()
 
 

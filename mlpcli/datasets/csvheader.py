@@ -18,7 +18,7 @@ def is_header(
     if _counts_columns(cells):
         return True, ""
     missing = frozenset(options.missing)
-    words = [index for index, cell in enumerate(cells) if _is_word(cell, missing, options.decimal)]
+    words = [index for index, cell in enumerate(cells) if is_word(cell, options)]
     if not words:
         return False, ""
     columns = [[row[index].strip() for row in below] for index in range(len(cells))]
@@ -38,8 +38,9 @@ def _counts_columns(cells: list[str]) -> bool:
     return len(names) > 1 and names == [str(number) for number in range(len(names))]
 
 
-def _is_word(cell: str, missing: frozenset[str], decimal: str) -> bool:
-    return cell not in missing and as_number(cell, decimal) is None
+def is_word(cell: str, options: ReadingOptions) -> bool:
+    """Whether a cell is neither a number nor missing."""
+    return cell not in options.missing and as_number(cell, options.decimal) is None
 
 
 def _stands_above_numbers(

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from mlpcli.datasets.csvcells import as_number
-from mlpcli.datasets.csvheader import is_header
+from mlpcli.datasets.csvheader import is_header, is_word
 from mlpcli.datasets.csvrows import Dialect, read_rows, with_single_spaces
 from mlpcli.datasets.options import Place, ReadingOptions
 from mlpcli.errors import DataError
@@ -96,6 +96,8 @@ def _first_rows(
 def _find_delimiter(text: str, options: ReadingOptions) -> tuple[str, str]:
     """The separator and the quote that cut the first lines into rows of the same width."""
     lines = [line for line in islice(text.split("\n"), 100) if line.strip()]
+    if not lines:
+        return ",", QUOTES[0]
     candidates = [sign for sign in DELIMITERS if sign != options.decimal]
     quote = _find_quote(lines, candidates)
     ranked = [(_quality(lines, delimiter, quote), delimiter) for delimiter in candidates]
@@ -216,6 +218,11 @@ def _names_the_schema(first: list[str], options: ReadingOptions) -> bool:
     names = {column.name for column in options.columns if column.name}
     found = names & {cell.strip() for cell in first}
     return bool(names) and 2 * len(found) >= len(names)
+
+
+def looks_like_a_header(rows: list[list[str]], options: ReadingOptions) -> bool:
+    """Whether these are one row alone, and that is all words."""
+    return len(rows) == 1 and all(is_word(cell.strip(), options) for cell in rows[0])
 
 
 def _check_names(origin: str, names: Sequence[str]) -> None:

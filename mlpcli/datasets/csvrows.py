@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeAlias
 
-from mlpcli.datasets.csvbytes import Spans
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.arrays import Index
+from mlpcli.datasets.csvbytes import PAD, Spans
 from mlpcli.errors import DataError
 
-Cells: TypeAlias = Spans | list[str]
+SPACE, NEWLINE = b" \n"
 SPACES = re.compile(rb"[ \t]+")
 AT_ENDS = re.compile(rb"(?m)^ | $")
 
@@ -35,8 +39,8 @@ class Dialect:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Some rows: the line that each ends on, and its cells.
+class TextRows:
+    """Some rows as texts: the line that each ends on, and its cells.
 
     A row that is not as wide as it must be has empty cells, and its fault: a clause that follows
     "line 3".
@@ -44,17 +48,35 @@ class Rows:
 
     lines: Sequence[int]
     texts: list[list[str]]
+    faults: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def cells(self, columns: Sequence[int]) -> list[str]:
+        """The cells of these columns, row by row."""
+        return [row[column] for row in self.texts for column in columns]
+
+
+@dataclass(frozen=True)
+class ByteRows:
+    """Some rows as places in a block of bytes (n,width); none of them has a fault."""
+
+    lines: Sequence[int]
+    buffer: bytes
+    starts: Index
+    ends: Index
     faults: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines)
 
-    def cells(self, columns: Sequence[int]) -> Cells:
+    def cells(self, columns: Sequence[int]) -> Spans:
         """The cells of these columns, row by row."""
-        if len(columns) == 1:
-            (column,) = columns
-            return [row[column] for row in self.texts]
-        return [row[column] for row in self.texts for column in columns]
+        return Spans(self.buffer, self.starts[:, columns].ravel(), self.ends[:, columns].ravel())
+
+
+Rows: TypeAlias = TextRows | ByteRows
 
 
 def cut(origin: str, blocks: Iterator[bytes], dialect: Dialect, line: int = 1) -> Iterator[Rows]:
@@ -65,9 +87,14 @@ def cut(origin: str, blocks: Iterator[bytes], dialect: Dialect, line: int = 1) -
     if dialect.delimiter == " ":
         blocks = map(with_single_spaces, blocks)
     for block in blocks:
-        lines = _Lines(block, blocks, line)
-        yield _cut_lines(origin, lines, dialect)
-        line = lines.number
+        rows = _cut_bytes(block, dialect, line)
+        if rows is None:
+            lines = _Lines(block, blocks, line)
+            yield _cut_lines(origin, lines, dialect)
+            line = lines.number
+        else:
+            yield rows
+            line += len(rows)
 
 
 def with_single_spaces(block: bytes) -> bytes:
@@ -129,7 +156,7 @@ class _Lines:
                 yield text + "\n"
 
 
-def _cut_lines(origin: str, lines: _Lines, dialect: Dialect) -> Rows:
+def _cut_lines(origin: str, lines: _Lines, dialect: Dialect) -> TextRows:
     numbers = []
     texts: list[list[str]] = []
     faults: dict[int, str] = {}
@@ -144,7 +171,7 @@ def _cut_lines(origin: str, lines: _Lines, dialect: Dialect) -> Rows:
             texts.append(cells)
         if not lines.left:
             break
-    return Rows(numbers, texts, faults)
+    return TextRows(numbers, texts, faults)
 
 
 def row_fault(cells: list[str], dialect: Dialect) -> str:
@@ -155,3 +182,58 @@ def row_fault(cells: list[str], dialect: Dialect) -> str:
     if n_cells == dialect.width and not dialect.trailing:
         return ""
     return f" has {n_cells:,} cells, and the first line has {dialect.width:,}."
+
+
+# By NumPy
+
+
+def _cut_bytes(block: bytes, dialect: Dialect, line: int) -> ByteRows | None:
+    """The rows of a block, a line each; None if the csv module must read it."""
+    if dialect.n_cut == 1:
+        return None
+    buffer = bytes(PAD) + block
+    data = np.frombuffer(buffer, np.uint8)
+    is_end = data == NEWLINE
+    n_rows = int(np.count_nonzero(is_end))
+    ends = np.flatnonzero(is_end | (data == ord(dialect.delimiter)))
+    n_tabs = 0 if dialect.delimiter != "\t" else len(ends) - n_rows
+    if len(ends) != n_rows * dialect.n_cut:
+        return None
+    if np.count_nonzero(data < SPACE) != PAD + n_rows + n_tabs:  # other white space, for one
+        return None
+    starts = np.concatenate([[PAD], ends[:-1] + 1])
+    if not is_end[ends[dialect.n_cut - 1 :: dialect.n_cut]].all():
+        return None
+    starts, ends = _stripped(data, starts, ends)
+    quote = ord(dialect.quote)
+    n_quotes = np.count_nonzero(data == quote)
+    if n_quotes:
+        quoted = (data[starts] == quote) & (data[ends - 1] == quote) & (ends - starts > 1)
+        if 2 * np.count_nonzero(quoted) != n_quotes:
+            return None
+        starts, ends = _stripped(data, starts + quoted, ends - quoted)
+    return _rows_of(buffer, starts, ends, dialect, line)
+
+
+def _stripped(data: NDArray[np.uint8], starts: Index, ends: Index) -> tuple[Index, Index]:
+    """The cells without the spaces around them."""
+    if SPACE not in data:
+        return starts, ends
+    while (more := (data[starts] == SPACE) & (starts < ends)).any():
+        starts = starts + more
+    while (more := (data[ends - 1] == SPACE) & (starts < ends)).any():
+        ends = ends - more
+    return starts, ends
+
+
+def _rows_of(
+    buffer: bytes, starts: Index, ends: Index, dialect: Dialect, line: int
+) -> ByteRows | None:
+    """The rows of these cells; None if a separator at the end of a line is not its last sign."""
+    starts = starts.reshape(-1, dialect.n_cut)
+    ends = ends.reshape(-1, dialect.n_cut)
+    if dialect.trailing and (starts[:, -1] < ends[:, -1]).any():
+        return None
+    width = dialect.width
+    lines = range(line, line + len(starts))
+    return ByteRows(lines, buffer, starts[:, :width], ends[:, :width])
