@@ -35,6 +35,14 @@ def evaluate(
             rich_help_panel=SCORING,
         ),
     ] = None,
+    weighted: Annotated[
+        bool,
+        typer.Option(
+            "--weighted",
+            help="Weight the loss as in training. Default: all rows alike.",
+            rich_help_panel=SCORING,
+        ),
+    ] = False,
     min_accuracy: Annotated[
         float | None,
         typer.Option(
@@ -56,20 +64,22 @@ def evaluate(
                 f"--min-accuracy {min_accuracy:g} is refused; "
                 "it must be from 0 to 1, as 0.98 for 98 %."
             )
-        accuracy = _evaluate(model, data, split, as_json)
+        accuracy = _evaluate(model, data, split, weighted, as_json)
         if min_accuracy is not None and accuracy < min_accuracy:
             _say_under(accuracy, min_accuracy)
             raise typer.Exit(NOT_GOOD_ENOUGH)
 
 
-def _evaluate(model: Path, data: str | None, split: str | None, as_json: bool) -> float:
+def _evaluate(
+    model: Path, data: str | None, split: str | None, weighted: bool, as_json: bool
+) -> float:
     """Show the scores, and return the accuracy."""
     from mlpcli.commands.evaluate import evaluate as scores_of
     from mlpcli.rendering.console import console, say
     from mlpcli.rendering.evaluation import show_evaluation
 
     messages = console(stderr=True)
-    evaluation = scores_of(model, data, split, lambda text: say(messages, text))
+    evaluation = scores_of(model, data, split, weighted, lambda text: say(messages, text))
     if as_json:
         print_json(evaluation.document())
     else:

@@ -1,13 +1,16 @@
 """The data of a command: what its settings say of columns and rows, read and put together."""
 
 from dataclasses import replace
+from typing import Any
 
-from mlpcli.config import Config, Data
+from mlpcli.config import Config, Data, Place
 from mlpcli.datasets.assemble import Sources, assemble, read_sources
 from mlpcli.datasets.dataset import Dataset
 from mlpcli.datasets.options import ReadingOptions
+from mlpcli.layers import with_values
 from mlpcli.messages import Notify
 from mlpcli.model.state import Streams
+from mlpcli.preprocessing.columns import Column
 from mlpcli.preprocessing.pipeline import Settings
 from mlpcli.storage.modelfile import Model
 from mlpcli.training.recipes import resolve
@@ -72,12 +75,30 @@ def options_of_model(model: Model) -> ReadingOptions:
     """How rows for a model are to be read: as its run read them, with the model's columns."""
     config = config_of_model(model)
     options = reading_options(config.data) if config else ReadingOptions()
-    return replace(options, columns=model.columns, ignore=())
+    return replace(options, columns=_with_label(model.columns, options.target))
+
+
+def _with_label(columns: tuple[Column, ...], target: Place) -> tuple[Column, ...]:
+    """The columns, with one for the label, which models of version 1 do not have."""
+    if not columns or any(column.kind == "label" for column in columns):
+        return columns
+    return (*columns, Column(str(target), "label"))
 
 
 def config_of_model(model: Model) -> Config | None:
     """The configuration of the run that made the model, or None if the header has no valid one."""
     try:
-        return Config.model_validate(model.header["config"])
+        return complete(model.header["config"])
     except (KeyError, ValueError):
         return None
+
+
+def complete(values: Any) -> Config:
+    """The configuration of a run that has been; raises ValueError if it is none.
+
+    A run of a version without recipes left no column out.
+    """
+    config = Config.model_validate(values)
+    if "recipe" in config.model_fields_set:
+        return config
+    return with_values(config, {"recipe": "plain", "data.ignore": []})

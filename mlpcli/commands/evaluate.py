@@ -1,7 +1,7 @@
 """Scores of a saved model: on the rows that its run held out, or on any other data."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from mlpcli.datasets.sources import absolute, read
 from mlpcli.datasets.table import Table, fingerprint
 from mlpcli.errors import DataError, ModelError
 from mlpcli.invocation import command_line, path_word
+from mlpcli.layers import with_values
 from mlpcli.machine import blas_threads, cores
 from mlpcli.messages import SCHEMA, Notify
 from mlpcli.model.metrics import Scores, by_class
@@ -76,24 +77,28 @@ class Evaluation:
         ]
 
 
-def evaluate(path: Path, source: str | None, split: str | None, notify: Notify) -> Evaluation:
+def evaluate(
+    path: Path, source: str | None, split: str | None, weighted: bool, notify: Notify
+) -> Evaluation:
     """Score the model on the `split` rows of its own run, or on the test rows of another source.
 
+    If the other source is the run's own data in another place, its `split` rows are scored.
+    With `weighted`, the loss is weighted as in training.
     Raises ModelError if there is no such model, and DataError if the rows do not fit it.
     """
-    if source is not None and split is not None:
-        raise DataError(
-            "--split is for the rows of the model's own run; "
-            "leave it out where --data names other rows."
-        )
     path = model_path(path)
     model = modelfile.load(path)
     _note_better_epoch(path, model, notify)
     if source is None:
-        scored = _own_rows(path, model, split or "test", notify)
+        scored = _own_rows(path, model, None, split or "test", notify)
     else:
-        scored = _other_rows(model, source, notify)
-    scores = _scores(model, scored.rows)
+        scored = _other_rows(path, model, source, split, notify)
+    rows = scored.rows
+    if not weighted:
+        rows = replace(rows, weights=None)
+    elif rows.weights is None:
+        raise DataError(f"{scored.source}: its rows have no weights; leave out --weighted.")
+    scores = _scores(model, rows)
     if not math.isfinite(scores.loss):
         raise DataError(
             f"{scored.source}: the loss of {path} on these rows is {scores.loss}: "
@@ -123,13 +128,17 @@ def _scores(model: Model, rows: Rows) -> Scores:
         return score_all(model.network, model.preprocessing, rows, n_cores)
 
 
-def _own_rows(path: Path, model: Model, split: str, notify: Notify) -> ScoredRows:
-    """The rows of the run that made the model, split as they were then."""
+def _own_rows(
+    path: Path, model: Model, moved_to: str | None, split: str, notify: Notify
+) -> ScoredRows:
+    """The rows of the run that made the model, split as they were then; perhaps moved elsewhere."""
     config = config_of_model(model)
     if not config:
         raise ModelError(
             f"{path}: its header does not say what it was trained on. Name the data with --data."
         )
+    if moved_to is not None:
+        config = with_values(config, {"data.source": moved_to})
     data = _own_data(config, notify)
     _check_same_data(path, model, data)
     own_source = getattr(config.data, split, None)  # a path, where the part has a source of its own
@@ -158,13 +167,26 @@ def _check_same_data(path: Path, model: Model, data: Dataset) -> None:
         raise ModelError(f"{path}: takes {n_raw:,} features, and its own data has {own:,}.")
 
 
-def _other_rows(model: Model, source: str, notify: Notify) -> ScoredRows:
-    """The test rows of a source, or all its rows if it has no test rows of its own."""
+def _other_rows(
+    path: Path, model: Model, source: str, split: str | None, notify: Notify
+) -> ScoredRows:
+    """The test rows of a source, or all its rows if it has no test rows of its own.
+
+    Of the run's own data, which may have been moved there, a `split` may be asked for.
+    """
     table = read(source, options_of_model(model), notify)
-    if not table.test and fingerprint(table) == model.header.get("data_sha256"):
+    is_own = fingerprint(table) == model.header.get("data_sha256")
+    if is_own and split is not None:
+        return _own_rows(path, model, source, split, notify)
+    if split is not None:
+        raise DataError(
+            f"{source}: is not the data of the model's own run, so it has no {split} rows; "
+            "leave out --split."
+        )
+    if is_own and not table.test:
         notify(
-            "Most of these rows are those that the model was trained on: "
-            "leave out --data to score the others."
+            "Most of these rows are those that the model was trained on. To score the others "
+            "alone, add --split test."
         )
     held_out = table.held_out
     _check_features(held_out, model)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpcli.commands import settings
+from mlpcli.commands.data import complete
 from mlpcli.commands.plan import Plan, Restart, Resume, computed_by, make_plan
 from mlpcli.config import Config, differences, flat
 from mlpcli.errors import ConfigError, DataError, ModelError, UnreadableFileError
@@ -20,6 +21,7 @@ from mlpcli.storage.reading import digest_of_first
 from mlpcli.storage.runfolder import remove_unfinished
 
 MAY_CHANGE = (
+    "data.source",  # if it is the same data, moved
     "training.epochs",
     "training.patience",
     "training.threads",
@@ -54,15 +56,20 @@ def _plan(
 ) -> Plan:
     folder = run_folder.path
     file = folder / "config.toml"
-    config = settings.load(file, flags, overrides)
+    config = _loaded(file, flags, overrides)
     if not checkpoints.exists(folder):
-        _check_settings(folder, config, settings.load(file, {}))
+        _check_settings(folder, config, _loaded(file, {}, ()))
         notify(f"{folder} was stopped before it was first saved, and begins again.")
         return make_plan(config, Restart(run_folder), notify)
     plan = make_plan(config, Restart(run_folder), notify)
     saved = checkpoints.load(folder, notify)
     _check(folder, plan, saved, notify)
     return replace(plan, beginning=Resume(run_folder, saved))
+
+
+def _loaded(file: Path, flags: Mapping[str, Any], overrides: Sequence[str]) -> Config:
+    """The settings of a run's own file, with flags and overrides."""
+    return complete(settings.load(file, flags, overrides).model_dump(exclude_unset=True))
 
 
 def _check(folder: Path, plan: Plan, saved: Checkpoint, notify: Notify) -> None:
@@ -82,7 +89,7 @@ def _check(folder: Path, plan: Plan, saved: Checkpoint, notify: Notify) -> None:
 
 def _settings(folder: Path, saved: Checkpoint) -> Config:
     try:
-        return Config.model_validate(saved.record.config)
+        return complete(saved.record.config)
     except ValueError as error:
         raise ModelError(
             f"{folder}: its checkpoint has settings that this mlpcli does not know. "

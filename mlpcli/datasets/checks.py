@@ -62,6 +62,8 @@ def checked(table: Table, options: ReadingOptions) -> Table:
     ]
     notes = [*_id_notes(ids), *_deciding_notes(deciding)]
     columns = _ignoring(table, ids)
+    for feature in ids:
+        table.x[:, feature.index] = 0  # as for every column that is ignored
     return replace(table, columns=columns, notes=(*table.notes, *notes))
 
 

@@ -1,7 +1,7 @@
 """What each column of a CSV file is for: the label, the weight, a feature, or nothing."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlpcli.datasets.csvcells import as_number
@@ -154,7 +154,14 @@ def _by_name(origin: str, layout: Layout, columns: Sequence[Column]) -> list[int
             f"{origin}: lacks columns that the model needs: {names}. "
             f"Its own are {names_in_words(layout.names)}."
         )
-    return [place_of.get(column.name) for column in columns]
+    return [_place(column, place_of, layout) for column in columns]
+
+
+def _place(column: Column, place_of: Mapping[str, int], layout: Layout) -> int | None:
+    """The place of a column of that name; a label without one, of an old model, is the last."""
+    if column.kind == "label" and not column.name:
+        return layout.width - 1
+    return place_of.get(column.name)
 
 
 def _by_place(origin: str, layout: Layout, columns: Sequence[Column]) -> list[int | None]:
