@@ -37,6 +37,7 @@ class Table:
     labels: LabelColumn
     image: tuple[int, int] | None = None  # height and width, if a row is an image
     test: "Table | None" = None  # the source's own test rows, if it has any
+    validation: "Table | None" = None  # the source's own validation rows, if it has any
     columns: tuple[Column, ...] = ()
     weights: Floats | None = None  # (N) of the rows, if the source has them
     notes: tuple[str, ...] = ()  # sentences for the user on how it was read
@@ -60,8 +61,8 @@ class Table:
 def checked_table(origin: str, x: Raw, labels: Raw | LabelColumn) -> Table:
     """The table of features (N,D), or images (N,height,width), and labels (N) or (N,1).
 
-    Raises DataError if these are not rows of finite numbers with one label each, or if memory
-    cannot hold the copies that they need.
+    A note says how many cells are missing (NaN). Raises DataError if these are not rows of finite
+    or missing numbers with one label each, or if memory cannot hold the copies that they need.
     """
     _check_features(origin, x)
     check_room(origin, _copied_bytes(x) + len(x) * BYTES_PER_LABEL)
@@ -71,14 +72,13 @@ def checked_table(origin: str, x: Raw, labels: Raw | LabelColumn) -> Table:
         _, height, width = x.shape
         image = (height, width)
     x = x.reshape(n_rows, -1)
-    if x.dtype.kind == "f":
-        _check_finite(origin, x)
+    notes = _check_finite(origin, x) if x.dtype.kind == "f" else ()
     labels = checked_labels(origin, labels, n_rows)
     dtype = _native(x.dtype)
     x = np.ascontiguousarray(x, dtype)
     if image is None:
         image = _guessed_image(x)
-    return Table(origin, x, labels, image)
+    return Table(origin, x, labels, image, notes=notes)
 
 
 def check_room(origin: str, nbytes: int) -> None:
@@ -141,13 +141,12 @@ def as_uint8_if_lossless(x: Raw) -> Raw:
 
 
 def fingerprint(*tables: Table) -> str:
-    """The SHA-256 of all features and labels of the tables, their own test rows included."""
+    """The SHA-256 of all features and labels of the tables, and their own test and validation rows."""
     digest = hashlib.sha256()
     for table in tables:
-        for content in _contents("rows", table):
-            digest.update(content)
-        if table.test is not None:
-            for content in _contents("test", table.test):
+        parts = {"rows": table, "test": table.test, "validation": table.validation}
+        for role, part in parts.items():
+            for content in _contents(role, part) if part is not None else ():
                 digest.update(content)
     return digest.hexdigest()
 
@@ -200,22 +199,28 @@ def _check_features(origin: str, x: Raw) -> None:
         raise DataError(f"{origin}: features are of type {x.dtype}; they must be real numbers.")
 
 
-def _check_finite(origin: str, x: Raw) -> None:
-    """Count the values that are not finite in float32, and name the first."""
-    n_bad = 0
+def _check_finite(origin: str, x: Raw) -> tuple[str, ...]:
+    """A note of how many cells are missing, if any are.
+
+    Raises DataError naming the first cell that is infinite in float32.
+    """
+    n_missing = n_bad = 0
     first = None
     for piece in chunks(len(x), SWEEP):
-        bad = ~(np.abs(x[piece]) <= MAX_FEATURE)
+        missing = np.isnan(x[piece])
+        bad = ~(missing | (np.abs(x[piece]) <= MAX_FEATURE))
         if first is None and bad.any():
             row, column = np.argwhere(bad)[0]
             first = (piece.start + int(row), int(column))
+        n_missing += int(np.count_nonzero(missing))
         n_bad += int(np.count_nonzero(bad))
-    if first is None:
-        return
-    row, column = first
-    value = x[first]
-    raise DataError(
-        f"{origin}: {n_bad:,} feature values are missing, infinite or too large; "
-        f"the first is {value} in row {row:,}, column {column:,} (counted from 0). "
-        "Fill in or remove such rows."
-    )
+    if first is not None:
+        row, column = first
+        raise DataError(
+            f"{origin}: {n_bad:,} feature values are infinite or too large; "
+            f"the first is {x[first]} in row {row:,}, column {column:,} (counted from 0). "
+            "Fill in or remove such rows."
+        )
+    if not n_missing:
+        return ()
+    return (f"{origin}: {n_missing:,} of {x.size:,} cells are missing (NaN).",)

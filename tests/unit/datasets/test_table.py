@@ -1,4 +1,4 @@
-"""Tables: what they must be before they are used, their fingerprint and their columns."""
+"""Tables: what they must be before they are used, and their fingerprint."""
 
 import hashlib
 import tracemalloc
@@ -17,7 +17,6 @@ from mlpcli.datasets.table import (
     as_uint8_if_lossless,
     checked_table,
     fingerprint,
-    match_columns,
     with_test,
 )
 from mlpcli.errors import DataError
@@ -94,23 +93,42 @@ def test_features_that_are_no_table_of_numbers_are_refused(x: Raw, said: str) ->
     assert str(caught.value).startswith(f"data: {said}")
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
-@pytest.mark.parametrize(
-    "places", [[(0, 0)], [(1, 1), (2, 0)], [(4096, 1), (4999, 0), (4999, 1)], [(4095, 0)]]
-)
-def test_bad_values_are_counted_and_the_first_is_named(
-    value: float, places: list[tuple[int, int]]
-) -> None:
+PLACES = [[(0, 0)], [(1, 1), (2, 0)], [(4096, 1), (4999, 0), (4999, 1)], [(4095, 0)]]
+
+
+def with_values(value: float, places: list[tuple[int, int]]) -> Raw:
     x = np.zeros((5000, 2))
     for place in places:
         x[place] = value
+    return x
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])
+@pytest.mark.parametrize("places", PLACES)
+def test_infinite_values_are_counted_and_the_first_is_named(
+    value: float, places: list[tuple[int, int]]
+) -> None:
+    x = with_values(value, places)
+    x[0, 1] = np.nan
     row, column = places[0]
     with pytest.raises(DataError) as caught:
         table_of(x, np.zeros(5000, int))
     assert str(caught.value).startswith(
-        f"data: {len(places)} feature values are missing, infinite or too large; "
+        f"data: {len(places)} feature values are infinite or too large; "
         f"the first is {value} in row {row:,}, column {column} (counted from 0)."
     )
+
+
+@pytest.mark.parametrize("places", PLACES)
+def test_missing_cells_are_counted_and_kept(places: list[tuple[int, int]]) -> None:
+    x = with_values(np.nan, places)
+    table = table_of(x, np.zeros(5000, int))
+    assert table.notes == (f"data: {len(places)} of 10,000 cells are missing (NaN).",)
+    np.testing.assert_array_equal(table.x, x)
+
+
+def test_a_table_without_gaps_has_no_notes() -> None:
+    assert table_of(X, Y).notes == ()
 
 
 def test_a_half_precision_infinity_is_found() -> None:
@@ -195,6 +213,8 @@ def test_the_fingerprint_tells_contents_apart_and_only_contents() -> None:
         (with_test(table, table),),
         (table, table),
         (table, with_test(table, table)),
+        (replace(table, validation=table),),
+        (replace(table, test=table, validation=other),),
     ]
     assert len({fingerprint(*each) for each in tables}) == len(tables)
     assert fingerprint(checked_table("elsewhere", X.copy(), Y.copy())) == fingerprint(table)
@@ -219,28 +239,6 @@ def test_test_rows_with_another_number_of_features_are_refused() -> None:
         DataError, match=r"^test: has 1 features, and data has 2; both must have the same"
     ):
         with_test(table_of(X, Y), checked_table("test", X[:, :1], Y))
-
-
-def test_features_are_put_in_the_order_of_the_columns() -> None:
-    table = replace(table_of(X, Y), columns=("a", "b"))
-    turned = match_columns(table, ("b", "a"), 2, "the model")
-    assert turned.columns == ("b", "a")
-    np.testing.assert_array_equal(turned.x, X[:, ::-1])
-    assert turned.x.flags.c_contiguous
-
-
-@pytest.mark.parametrize("columns", [(), ("a", "b")])
-def test_features_stay_in_their_order_if_it_is_right_or_unknown(columns: tuple[str, ...]) -> None:
-    named = replace(table_of(X, Y), columns=("a", "b"))
-    assert match_columns(named, columns, 2, "the model") is named
-    unnamed = table_of(X, Y)
-    assert match_columns(unnamed, columns, 2, "the model") is unnamed
-
-
-def test_a_column_that_is_missing_is_named() -> None:
-    table = replace(table_of(X, Y), columns=("a", "b"))
-    with pytest.raises(DataError, match=r"^data: has no column 'c', which the model has\.$"):
-        match_columns(table, ("b", "c"), 2, "the model")
 
 
 def test_one_long_label_among_many_costs_its_own_length() -> None:
