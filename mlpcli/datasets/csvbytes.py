@@ -51,10 +51,10 @@ class Spans:
         Each is XORed with `flip`; what is not the cell's is 0.
         """
         every: Words = np.ndarray(len(self.buffer) - 7, "<u8", self.buffer, strides=(1,))
-        n_bytes = np.clip(self.ends - self.starts - before, 0, 8)
         words = every[self.ends - (8 + before)]
-        words ^= _each(flip)
-        words &= LAST_BYTES[n_bytes]
+        if flip:
+            words ^= _each(flip)
+        words &= LAST_BYTES.take(self.ends - self.starts - before, mode="clip")
         return words
 
     def take(self, indices: Index) -> "Spans":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mlpcli.arrays import Floats
 from mlpcli.datasets.csvcells import Levels, Numbers
 from mlpcli.datasets.csvroles import ABSENT
-from mlpcli.datasets.csvrows import Rows
+from mlpcli.datasets.csvrows import Rows, as_slice
 from mlpcli.datasets.options import ReadingOptions
 from mlpcli.preprocessing.columns import Column
 
@@ -48,7 +48,7 @@ class Encoder:
         cells = rows.cells([self.places[d] for d in self.number_columns])
         values, bad = self.numbers.encode(cells)
         width = len(self.number_columns)
-        out[:, self.number_columns] = values.reshape(len(rows), width)
+        out[:, as_slice(self.number_columns)] = values.reshape(len(rows), width)
         return [(index // width, self.number_columns[index % width]) for index in bad]
 
     def drop_numbers(self, columns: set[int]) -> None:

@@ -1,7 +1,7 @@
 """What a column of words is good for: a category, or nothing, or a question to the user."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mlpcli.arrays import Raw
 from mlpcli.datasets.csvcells import MAX_LEVELS, as_number, shown
@@ -19,13 +19,14 @@ CLOCK = re.compile(TIME)
 WITH_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
-def judge(where: str, names: Sequence[str], counts: Raw, too_many: bool) -> tuple[bool, str]:
-    """Whether a column with these levels, which have `counts` cells each, can be a category.
+def judge(
+    where: str, names: Sequence[str], counts: Callable[[], Raw], too_many: bool
+) -> tuple[bool, str]:
+    """Whether a column with these levels, `counts` cells each, can be a category.
 
     A note says why not, or what is odd; `where` names file and column. Raises DataError if its
     words are probably no category.
     """
-    n_cells = int(counts.sum())
     numbers = [as_number(name) is not None for name in names]
     words = [name for name, number in zip(names, numbers, strict=True) if not number]
     _check_decimals(where, words)
@@ -33,13 +34,14 @@ def judge(where: str, names: Sequence[str], counts: Raw, too_many: bool) -> tupl
         return False, f"{where} holds dates or times, as {shown(names[0])}, and is ignored."
     note = ""
     if len(words) < len(names):
-        n_words = n_cells - int(counts[numbers].sum())
-        note = _words_among_numbers(where, words, n_words, n_cells)
+        cells = counts()
+        n_words = int(cells.sum() - cells[numbers].sum())
+        note = _words_among_numbers(where, words, n_words, int(cells.sum()))
     if too_many:
         return False, f"{where} has more than {MAX_LEVELS:,} different words, and is ignored."
     if not words or note:
         return True, note
-    if len(names) == n_cells >= MIN_ROWS:
+    if len(names) >= MIN_ROWS and len(names) == counts().sum():
         return False, f"{where} has another word in every row, and is ignored."
     return True, ""
 

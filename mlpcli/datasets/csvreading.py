@@ -6,6 +6,7 @@ its cells are read. A column of numbers that turns out to have a word is read ag
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from mlpcli.datasets.csvlabels import LabelReader, encode_weights
 from mlpcli.datasets.csvlayout import Layout
 from mlpcli.datasets.csvroles import Roles
 from mlpcli.datasets.csvrows import Rows, cut
-from mlpcli.datasets.csvtext import file_blocks, without_lines
+from mlpcli.datasets.csvtext import count_lines, file_blocks, without_lines
 from mlpcli.datasets.labels import LabelColumn, checked_labels
 from mlpcli.datasets.options import ReadingOptions
 from mlpcli.datasets.table import Table, as_uint8_if_lossless, checked_table
@@ -70,6 +71,7 @@ class Reading:
         """Read these columns of x, and labels and weights; which columns of numbers have words."""
         options, known = self.options, bool(self.options.columns)
         encoder = Encoder(self.features, self.roles.features, options, only, known)
+        self._seed(encoder)
         assert self.roles.label is not None
         labels = LabelReader(self.origin, self.roles.label, options.missing)
         turned: set[int] = set()
@@ -93,6 +95,14 @@ class Reading:
         self.levels |= encoder.levels
         self._end_at(done)
         return labels, turned
+
+    def _seed(self, encoder: Encoder) -> None:
+        """Add the levels of the first rows in their order, which is most often that of all."""
+        for d, levels in encoder.levels.items():
+            place = self.roles.features[d]
+            if not levels.is_fixed:
+                texts = {row[place].strip() for row in self.layout.rows}
+                levels.encode(sorted_levels(sorted(texts - levels.missing)))
 
     def _rows(self) -> Iterator[Rows]:
         """The rows below the header; raises DataError for one that has too many or few cells."""
@@ -158,7 +168,9 @@ class Reading:
         where = f"{self.origin}: {self.layout.describe(place)}"
         codes = self.x[:, d]
         if place not in self.roles.categorical:
-            fits, note = judge(where, levels.names, _counts(codes, levels), levels.too_many)
+            fits, note = judge(
+                where, levels.names, partial(_counts, codes, levels), levels.too_many
+            )
             self.notes += [note] if note else []
             if not fits:
                 codes[:] = 0
@@ -166,10 +178,13 @@ class Reading:
         elif levels.too_many:
             raise DataError(f"{where} has too many different texts to be a category.")
         names = sorted_levels(levels.names)
+        if names == levels.names:
+            return replace(column, levels=tuple(names))
         rank_of = {name: rank for rank, name in enumerate(names)}
         ranks = np.array([*(rank_of[name] for name in levels.names), np.nan])
         for piece in chunks(len(codes), PIECE):
-            known = np.nan_to_num(codes[piece], nan=len(names)).astype(np.intp)
+            some = codes[piece]
+            known = np.where(np.isnan(some), len(names), some).astype(np.intp)
             codes[piece] = ranks[known]
         return replace(column, levels=tuple(names))
 
@@ -196,7 +211,7 @@ def count_rows(path: Path, layout: Layout) -> int:
     """The most rows that a file can have: one a line, and each as long as its separators."""
     n_lines = n_bytes = 0
     for block in file_blocks(path):
-        n_lines += block.count(b"\n")
+        n_lines += count_lines(block)
         n_bytes += len(block)
     return max(1, min(n_lines, n_bytes // layout.width))
 
@@ -205,6 +220,7 @@ def _counts(codes: Floats, levels: Levels) -> Raw:
     """How many cells each level has."""
     counts = np.zeros(len(levels.names), np.intp)
     for piece in chunks(len(codes), PIECE):
-        known = codes[piece][codes[piece] >= 0].astype(np.intp)
+        some = codes[piece]
+        known = some[some >= 0].astype(np.intp)
         counts += np.bincount(known, minlength=len(counts))
     return counts
