@@ -26,6 +26,7 @@ EQUATIONS = {
     "hidden_gradient": ("∂a",),
     "first_layer_gradient": ("∂W1", "∂b1"),
 }
+OF_THE_LOSS = ("softmax", "loss_by_row", "mean_loss")
 functions = pytest.mark.parametrize("function", QUOTED)
 
 
@@ -46,7 +47,7 @@ def names_a_part(statement: str) -> bool:
 
 
 def test_every_function_with_an_equation_is_quoted() -> None:
-    assert QUOTED.keys() == {*EQUATIONS, "loss_by_row", "mean_loss", "add_weight_decay"}
+    assert QUOTED.keys() == {*EQUATIONS, *OF_THE_LOSS, "add_weight_decay"}
 
 
 def test_every_mention_of_the_file_is_a_link_or_a_quotation_of_a_function_that_exists() -> None:
@@ -65,7 +66,7 @@ def test_backward_takes_the_equations_in_the_pages_order() -> None:
     calls = [node for node in ast.walk(FUNCTIONS["backward"]) if isinstance(node, ast.Call)]
     calls.sort(key=lambda node: node.lineno)
     called = [ast.unparse(call.func) for call in calls]
-    assert ["forward", "loss_by_row", "mean_loss", *called] == list(QUOTED)
+    assert ["forward", *OF_THE_LOSS, *called] == list(QUOTED)
 
 
 @pytest.mark.parametrize("function", EQUATIONS)

@@ -113,6 +113,13 @@ def test_the_derivation_as_printed_is_right_if_the_slope_is_1(seed: int) -> None
     assert not by_name(report)["b1"].given
 
 
+@activations
+def test_a_file_is_given_no_weights_and_no_smoothing(activation: str) -> None:
+    for case in file_cases(activation, 0):
+        assert case.weights is None
+        assert case.smoothing == 0
+
+
 # The document
 
 

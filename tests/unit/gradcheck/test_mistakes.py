@@ -111,6 +111,19 @@ def test_an_idle_mistake_changes_no_number(activation: str) -> None:
     assert idle == IDLE[activation]
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_without_weights_and_smoothing_no_mistake_of_theirs_changes_a_number(
+    activation: str,
+) -> None:
+    without, with_both = cases(activation)[0][0], cases(activation)[2][0]
+    of_targets = {m.id for m in CATALOGUE if "row-weights" in m.id or "label-smoothing" in m.id}
+    assert len(of_targets) == 6
+    for mistake in CATALOGUE:
+        if mistake.id in of_targets:
+            assert not changes_a_number(mistake, without), mistake.id
+            assert changes_a_number(mistake, with_both), mistake.id
+
+
 @pytest.mark.parametrize(
     ("first", "second", "at"),
     [
