@@ -1,6 +1,7 @@
 # Everything here needs Python 3.11 or newer, make, and the network once, for the packages.
 PYTHON ?= python3
 MNIST ?= ../shared/data/mnist
+TABLES ?= ../shared/data/tables
 N ?= 1000
 INPUTS ?= 100000
 BIN := .venv/bin
@@ -8,10 +9,10 @@ PIP := -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 
 .PHONY: help train mnist gradcheck test test-oldest crash fuzz lint types format pictures bench \
-	bench-quick constraints clean
+	bench-quick bench-tables constraints clean
 
 help: ## show what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 train: .venv/run ## train on handwritten digits, in seconds
 	$(BIN)/mlpcli train configs/digits.toml
@@ -56,6 +57,9 @@ bench: .venv-bench/all ## measure beside JAX, PyTorch, Keras and scikit-learn, i
 bench-quick: .venv-bench/quick ## a part of it, in three minutes: no Keras, two workloads (MNIST=folder)
 	.venv-bench/bin/python -m benchmarks.bench --mnist $(MNIST) --quick
 
+bench-tables: .venv-bench-tables/ready ## compare the defaults with scikit-learn on tables, in 20 minutes (TABLES=folder)
+	.venv-bench-tables/bin/python -m benchmarks.tables $(TABLES)
+
 constraints: ## write constraints.txt anew: the newest versions, which the next make installs
 	$(PYTHON) -m venv --clear .venv-constraints
 	.venv-constraints/bin/python $(PIP) install --quiet --upgrade "pip>=25.1"
@@ -64,7 +68,7 @@ constraints: ## write constraints.txt anew: the newest versions, which the next 
 	rm -rf .venv-constraints
 
 clean: ## remove everything that was made here, but not your runs
-	rm -rf .venv .venv-oldest .venv-bench dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-oldest .venv-bench .venv-bench-tables dist build .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/pip: constraints.txt
@@ -100,4 +104,11 @@ clean: ## remove everything that was made here, but not your runs
 
 .venv-bench/all: .venv-bench/quick
 	.venv-bench/bin/python -m pip install --quiet --group bench
+	@touch $@
+
+.venv-bench-tables/ready: constraints.txt pyproject.toml
+	$(PYTHON) -m venv --clear .venv-bench-tables
+	.venv-bench-tables/bin/python $(PIP) install --quiet --upgrade "pip>=25.1"
+	.venv-bench-tables/bin/python $(PIP) install --quiet --constraint constraints.txt --editable .
+	.venv-bench-tables/bin/python $(PIP) install --quiet --no-deps --group bench-tables
 	@touch $@
