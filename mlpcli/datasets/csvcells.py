@@ -11,6 +11,7 @@ from mlpcli.datasets.csvwords import WordTable
 from mlpcli.datasets.table import MAX_FEATURE
 
 MAX_LEVELS = 100_000
+LARGEST = float(MAX_FEATURE)
 MAX_TEXTS = 1 << 25  # characters of all levels of a column
 UNKNOWN = -1.0  # the code of a level that is not among those known
 ADVICE = "Fill in or remove such rows."
@@ -31,7 +32,7 @@ class Numbers:
         if text in self.missing:
             return math.nan
         number = as_number(text, self.decimal)
-        if number is None or not abs(number) <= MAX_FEATURE:
+        if number is None or not abs(number) <= LARGEST:
             return None
         return number
 

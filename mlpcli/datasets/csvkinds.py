@@ -33,6 +33,12 @@ def judge(
     if words and all(DATE.fullmatch(name) or CLOCK.fullmatch(name) for name in names):
         return False, f"{where} holds dates or times, as {shown(names[0])}, and is ignored."
     note = ""
+    if too_many and 2 * len(words) < len(names):
+        listed = names_in_words([shown(word) for word in words])
+        raise DataError(
+            f"{where} has words ({listed}) among more than {MAX_LEVELS:,} numbers. If they mean "
+            "missing cells, name them in data.missing; or name the column in data.ignore."
+        )
     if len(words) < len(names):
         cells = counts()
         n_words = int(cells.sum() - cells[numbers].sum())

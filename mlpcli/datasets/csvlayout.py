@@ -12,7 +12,7 @@ from mlpcli.datasets.csvheader import is_header, is_word
 from mlpcli.datasets.csvrows import Dialect, read_rows, with_single_spaces
 from mlpcli.datasets.options import Place, ReadingOptions
 from mlpcli.errors import DataError
-from mlpcli.storage.reading import check_memory
+from mlpcli.storage.reading import SMALL, check_memory
 
 DELIMITERS = ",;\t|"
 QUOTES = "\"'"
@@ -45,8 +45,9 @@ class Layout:
 
 def check_head(path: Path, head: bytes) -> None:
     """Refuse first lines with more cells than memory can hold as texts."""
-    n_cells = max(head.count(delimiter.encode()) for delimiter in DELIMITERS)
-    check_memory(path, n_cells * BYTES_PER_TEXT)
+    if len(head) > SMALL:
+        n_cells = max(head.count(delimiter.encode()) for delimiter in DELIMITERS)
+        check_memory(path, n_cells * BYTES_PER_TEXT)
 
 
 def find_layout(origin: str, head: bytes, options: ReadingOptions, is_whole: bool) -> Layout:
@@ -105,6 +106,8 @@ def _find_delimiter(text: str, options: ReadingOptions) -> tuple[str, str]:
     if best == (0, 0, 0):
         delimiter = _spaces_or_comma(lines)
         quote = _find_quote(lines, delimiter)
+    elif delimiter == "\t" and best[0] < 1 and len({len(line.split()) for line in lines}) == 1:
+        delimiter = " "  # several tabs in a row
     return delimiter, quote
 
 
@@ -197,18 +200,18 @@ def _decide_header(
     """Whether the first row is a header, and what to say of it if that is not quite sure."""
     if options.header is not None:
         return options.header, ""
-    named = [place for place in _places(options) if _is_name(place)]
-    if unnamed or named or _names_the_schema(first, options):
+    if unnamed or any(map(is_name, _places(options))) or _names_the_schema(first, options):
         return True, ""
     return is_header(first, below, options)
 
 
 def _places(options: ReadingOptions) -> list[Place]:
-    own = [] if options.columns else [options.target, options.weight]
-    return [*own, *(options.ignore or ()), *options.categorical]
+    if options.columns:
+        return []
+    return [options.target, options.weight, *(options.ignore or ()), *options.categorical]
 
 
-def _is_name(place: Place) -> bool:
+def is_name(place: Place) -> bool:
     """Whether a place is the name of a column for sure."""
     return isinstance(place, str) and place != "" and re.fullmatch(r"-?\d+", place) is None
 

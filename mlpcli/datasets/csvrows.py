@@ -190,7 +190,7 @@ def row_fault(cells: list[str], dialect: Dialect) -> str:
     n_cells = len(cells)
     if dialect.trailing and n_cells == dialect.n_cut and not cells[-1].strip():
         return ""
-    if n_cells == dialect.width and not dialect.trailing:
+    if n_cells == dialect.width:
         return ""
     return f" has {n_cells:,} cells, and the first line has {dialect.width:,}."
 

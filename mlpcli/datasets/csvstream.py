@@ -1,7 +1,7 @@
 """The rows of a CSV file or stream for a model, some thousands at a time: memory does not grow."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mlpcli.arrays import Floats
 from mlpcli.datasets.csvcells import UNKNOWN, cell_fault
 from mlpcli.datasets.csvencoding import Encoder
-from mlpcli.datasets.csvlayout import Layout, find_layout
+from mlpcli.datasets.csvlayout import Layout, find_layout, is_name
 from mlpcli.datasets.csvroles import find_column, match_roles
 from mlpcli.datasets.csvrows import Rows, cut
 from mlpcli.datasets.csvtext import file_blocks, stream_blocks, take_head, without_lines
@@ -59,6 +59,8 @@ def stream(
     """
     blocks = file_blocks(file) if isinstance(file, Path) else stream_blocks(file, name)
     head, blocks, is_whole = take_head(blocks)
+    if options.header is None and any(map(is_name, ids)):
+        options = replace(options, header=True)
     layout = find_layout(name, head, options, is_whole)
     encoding = _Encoding(name, layout, options, ids)
     first = layout.header_lines

@@ -14,10 +14,12 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from mlpcli.arrays import Raw
 from mlpcli.datasets.csvfile import read
+from mlpcli.datasets.options import MISSING, Place, ReadingOptions
 from mlpcli.datasets.table import Table
 from mlpcli.errors import DataError, UnreadableFileError
+from mlpcli.preprocessing.columns import feature_columns
 from mlpcli.storage import reading
-from tests.support.formats import damaged, many, put, table_or_error
+from tests.support.formats import damaged, many, put
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +33,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data.csv"
 
 
-def read_text(path: Path, content: str | bytes, target: str = "") -> Table:
+def read_text(path: Path, content: str | bytes, target: Place = "", **options: Any) -> Table:
     put(path, content if isinstance(content, bytes) else content.encode())
-    return read(path, target)
+    return read(path, ReadingOptions(target=target, **options))
 
 
-def refused(path: Path, content: str | bytes, target: str = "") -> str:
-    with pytest.raises(DataError) as caught:
-        read_text(path, content, target)
+def refused(path: Path, content: str | bytes, target: Place = "", **options: Any) -> str:
+    with pytest.raises((DataError, UnreadableFileError)) as caught:
+        read_text(path, content, target, **options)
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value).removeprefix(f"{path}: ")
 
@@ -118,76 +120,46 @@ def test_a_row_may_be_longer_than_the_csv_modules_limit_for_a_cell(path: Path) -
     assert read_text(path, f"{line},a\n{line},b\n").x.shape == (2, 20_000)
 
 
-NUMBER_NEEDED = (
-    "where a number is needed. "
-    "If that is the label, name its column with data.target, or put it last."
-)
-
-
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         ("", "is empty."),
         ("\ufeff\n \n", "is empty."),
-        ("1\n2\n", "has one column only; it needs features and a label, separated by , ; or tab."),
+        ("1\n2\n", "has one column only; it needs features and a label, separated by , ; | tab or"),
         ("label\ncat\n", "has one column only"),
-        ("1 2 3\n4 5 6\n", "has one column only"),
         ("a,b,label\n", "has a header and no rows."),
         ("a,b,label\n\n \n", "has a header and no rows."),
         ("1,2,0\n3,4,1\n5,6\n", "line 3 has 2 cells, and the first line has 3."),
         ("1,2,0\n\n\n3,4,1,9\n", "line 4 has 4 cells, and the first line has 3."),
-        ("a,b,label\n1,2,3,4\n5,6,7,8\n", "line 2 has 4 cells, and the first line has 3."),
-        ("a,b,label\n1,2\n3,4\n", "line 2 has 2 cells, and the first line has 3."),
-        (
-            "a,b,label\n1,2,x\n3,word,y\n",
-            "line 3 has 'word' in column 2 (b), " + NUMBER_NEEDED,
-        ),
-        (
-            "\n\na,b,label\r\n1,2,x\r\n\r\n3,1_0,y\r\n",
-            "line 6 has '1_0' in column 2 (b), " + NUMBER_NEEDED,
-        ),
-        (
-            "a,b,label\n1,2,x\n3,٣,y\n",
-            "line 3 has '٣' in column 2 (b), " + NUMBER_NEEDED,
-        ),
-        (
-            'a,b,label\n1,2,"x\nz"\n3,word,y\n',
-            "line 4 has 'word' in column 2 (b), " + NUMBER_NEEDED,
-        ),
-        (
-            "a,b,label\n1,2,x\n3,,y\n",
-            "line 3: column 2 (b) is empty. Fill in or remove such rows.",
-        ),
-        (
-            "a,b,label\n1,2,x\n3,4, \n",
-            "line 3: column 3 is empty. Fill in or remove such rows.",
-        ),
-        ("a\tb\tlabel\n1\t2\tx\n\t\t\n", "line 3: column 1 (a) is empty."),
+        ("a,b,label\n1,2,3,4\n1,6,7,8\n", "line 1 is no header of these rows: it has 3 cells, and"),
+        ("a,b,label\n1,2\n3,4\n", "line 1 is no header of these rows: it has 3 cells, and"),
         ('1,2,a\n" "\n3,4,b\n', "line 2 has 1 cells, and the first line has 3."),
-        (",2,cat\n2,3,dog\n", "line 1: column 1 is empty."),
-        ("1,,cat\n2,3,dog\n", "line 1: column 2 is empty."),
         (
             "1,2,0.5\n3,4,1\n",
             "the label '0.5' is not a whole number; labels must be whole numbers or words.",
         ),
         ("1,2,0\n3,4,inf\n", "the label 'inf' is not a whole number"),
-        ("1,2,0\n3,4,nan\n", "the label 'nan' is not a whole number"),
+        ("1,2,\n3,4,nan\n5,6,?\n", "no row has a label: each cell of column 3 is missing."),
         (
-            "1,2,a\n3,nan,b\n",
-            "line 2 has 'nan' in column 2. Fill in or remove such rows.",
+            "1,2,a\n1e999,3,b\n",
+            "line 2 has '1e999' in column 1, which is infinite or too large. Fill in or remove",
         ),
-        ("1,2,a\n1e999,3,b\n", "line 2 has '1e999' in column 1. Fill in"),
+        (
+            "a,b,label\n\n1,2,x\n3,-inf,y\n",
+            "line 4 has '-inf' in column 2 (b), which is infinite or too large.",
+        ),
         (b"1,2,a\n3,4,b\0\n", "line 2 has a NUL byte: this is not UTF-8 text. Save it as UTF-8."),
         (
             "1,2,a\n3,4,é\n".encode("latin-1"),
             "line 2 is not UTF-8 (invalid continuation byte). Save it as UTF-8.",
         ),
         ("1,2,a\n3,4,b\n".encode("utf-16-le"), "line 1 has a NUL byte"),
-        ("1,2,a\n3,4,b\n".encode("utf-16"), "line 1 has a NUL byte"),
+        ("1,2,a\n3,4,b\n".encode("utf-16")[:-1], "begins as UTF-16, and is not (truncated data)"),
         (b"\x89PNG\r\n\x1a\n", "line 1 is not UTF-8 (invalid start byte). Save it as UTF-8."),
+        (b"\x1f\x8b1,2", "is not a whole gzip file"),
         (
             '1,2,a\n"3,4,b\n' + "5,6,c\n" * 40_000,
-            "line 21,847 cannot be read as CSV (field larger than field limit",
+            "line 2 cannot be read as CSV (field larger than field limit",
         ),
     ],
 )
@@ -195,16 +167,6 @@ def test_what_cannot_be_read_is_said_with_its_line(
     content: str | bytes, said: str, path: Path
 ) -> None:
     assert refused(path, content).startswith(said)
-
-
-def test_what_numpy_alone_refuses_is_said_in_its_words(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*lines: Any, **options: Any) -> None:
-        raise ValueError("no such luck")
-
-    monkeypatch.setattr(np, "loadtxt", refuse)
-    assert refused(path, "1,2,a\n3,4,b\n") == "cannot be read as a table of numbers (no such luck)."
 
 
 def test_an_unknown_target_is_told_the_known_ones(path: Path) -> None:
@@ -218,10 +180,10 @@ def test_an_unknown_target_is_told_the_known_ones(path: Path) -> None:
 def test_a_file_with_more_cells_than_memory_can_hold_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "available_memory", lambda: 959)
+    monkeypatch.setattr(reading, "available_memory", lambda: 115)
     with pytest.raises(UnreadableFileError) as caught:
         read_text(path, "1,2,a\n3,4,b")
-    said = f"{path}: would need 960 bytes of memory, and 959 bytes is free."
+    said = f"{path}: would need 116 bytes of memory, and 115 bytes is free."
     assert str(caught.value).startswith(said)
 
 
@@ -237,7 +199,7 @@ def test_a_file_with_more_cells_than_memory_can_hold_is_refused(
 def test_what_lies_in_the_files_place_is_named(make: Any, said: str, path: Path) -> None:
     make(path)
     with pytest.raises(UnreadableFileError) as caught:
-        read(path, "")
+        read(path, ReadingOptions())
     assert str(caught.value).startswith(f"{path}: {said}")
 
 
@@ -245,7 +207,7 @@ def is_word(text: str) -> bool:
     try:
         float(text)
     except ValueError:
-        return bool(text)
+        return text not in MISSING and text[:1] != "'"
     return False
 
 
@@ -322,15 +284,33 @@ pieces = st.sampled_from(
 )
 
 
+def table_or_sentence(path: Path, target: str) -> None:
+    """Whatever the file holds, reading it gives a table whose codes fit it, or names the file."""
+    try:
+        table = read(path, ReadingOptions(target=target))
+    except (DataError, UnreadableFileError) as error:
+        assert str(path) in str(error)
+        assert str(error).endswith(".")
+        return
+    features = feature_columns(table.columns)
+    assert len(table.x) == len(table.labels) > 0
+    assert table.x.shape[1] == len(features)
+    assert "" not in table.labels.names
+    assert not np.isinf(table.x).any()
+    for column, values in zip(features, table.x.T, strict=True):
+        if column.kind == "category":
+            assert set(values[values == values]) <= set(range(len(column.levels)))
+
+
 @many
 @given(st.lists(pieces, max_size=30).map("".join), st.sampled_from(["", "1", "word"]))
 def test_any_text_gives_a_table_or_a_sentence(place: Path, content: str, target: str) -> None:
     put(place, content.encode())
-    table_or_error(lambda: read(place, target), place)
+    table_or_sentence(place, target)
 
 
 @many
 @given(damaged('\ufeffwidth,height,kind\r\n5.5,3,cat\r\n4.25,-1,"d,o"\r\n0.5,2e3,cat\r\n'.encode()))
 def test_a_damaged_file_gives_a_table_or_a_sentence(place: Path, content: bytes) -> None:
     put(place, content)
-    table_or_error(lambda: read(place, ""), place)
+    table_or_sentence(place, "")
