@@ -141,7 +141,7 @@ def as_uint8_if_lossless(x: Raw) -> Raw:
 
 
 def fingerprint(*tables: Table) -> str:
-    """The SHA-256 of all features and labels of the tables, and their own test and validation rows."""
+    """The SHA-256 of all features and labels of the tables, with their own test and other rows."""
     digest = hashlib.sha256()
     for table in tables:
         parts = {"rows": table, "test": table.test, "validation": table.validation}

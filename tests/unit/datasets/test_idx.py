@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from mlpcli.arrays import Raw
-from mlpcli.datasets.idx import read_folder, read_idx
+from mlpcli.datasets.idx import read_features, read_folder, read_idx
+from mlpcli.datasets.options import ReadingOptions
 from mlpcli.errors import DataError, UnreadableFileError
+from mlpcli.preprocessing.columns import Column
 from mlpcli.storage import reading
 from tests.support.formats import (
     IDX_CODES,
@@ -293,7 +295,7 @@ def test_images_without_their_labels_are_refused(part: str, tmp_path: Path) -> N
         ({"train_labels": idx(Y[:2])}, "has 3 rows of features and 2 labels"),
         ({"train_labels": idx(X)}, "labels have 3 dimensions"),
         ({"train_images": idx(Y)}, "features have 1 dimensions"),
-        ({"train_images": idx(np.full((3, 2, 2), np.nan, "f4"))}, "12 feature values are missing"),
+        ({"train_images": idx(np.full((3, 2, 2), np.inf, "f4"))}, "12 feature values are infinite"),
         ({"t10k_images": idx(X[:, :7])}, "t10k-images-idx3-ubyte: has 56 features, and .* has 64"),
     ],
 )
@@ -308,3 +310,131 @@ def test_files_that_do_not_go_together_are_refused(
     }
     with pytest.raises(DataError, match=said):
         read_folder(idx_folder(tmp_path, **(whole | parts)))
+
+
+# Other names
+
+
+def emnist_folder(folder: Path, split: str, *subsets: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for subset in subsets:
+        put(folder / f"emnist-{split}-{subset}-images-idx3-ubyte", idx(X))
+        put(folder / f"emnist-{split}-{subset}-labels-idx1-ubyte", idx(Y))
+    return folder
+
+
+def test_test_rows_may_be_named_test(tmp_path: Path) -> None:
+    parts = {"train_images": idx(X), "train_labels": idx(Y)}
+    table = read_folder(
+        idx_folder(tmp_path, **parts, test_images=idx(X[:2]), test_labels=idx(Y[:2]))
+    )
+    assert table.test is not None
+    assert (table.n_rows, table.test.n_rows) == (3, 2)
+    assert table.notes == ()
+
+
+def test_test_rows_by_both_names_are_refused(tmp_path: Path) -> None:
+    parts = {f"{part}_images": idx(X) for part in ("train", "t10k", "test")}
+    parts |= {f"{part}_labels": idx(Y) for part in ("train", "t10k", "test")}
+    with pytest.raises(DataError) as caught:
+        read_folder(idx_folder(tmp_path, **parts))
+    assert str(caught.value) == (
+        f"{tmp_path}: has test rows twice: t10k-images-idx3-ubyte, test-images-idx3-ubyte. "
+        "Keep one of them."
+    )
+
+
+def test_emnist_is_found_by_its_names_and_set_right(tmp_path: Path) -> None:
+    table = read_folder(emnist_folder(tmp_path, "letters", "train", "test"))
+    for part in (table, table.test):
+        assert part is not None
+        assert part.image == (8, 8)
+        np.testing.assert_array_equal(part.x.reshape(3, 8, 8), X.transpose(0, 2, 1))
+        assert part.labels.tolist() == ["2", "0", "1"]
+    assert table.notes == (
+        f"{tmp_path}: EMNIST's images are stored with rows and columns exchanged, "
+        "and are set right.",
+    )
+
+
+def test_several_splits_of_emnist_are_refused_and_named(tmp_path: Path) -> None:
+    for split in ("letters", "balanced"):
+        emnist_folder(tmp_path, split, "train")
+    with pytest.raises(DataError) as caught:
+        read_folder(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: has several splits of EMNIST: balanced, letters. "
+        "Move the files of one into a folder of their own."
+    )
+
+
+def test_emnists_images_without_their_labels_are_refused(tmp_path: Path) -> None:
+    emnist_folder(tmp_path, "digits", "train")
+    (tmp_path / "emnist-digits-train-labels-idx1-ubyte").unlink()
+    said = "but not the labels emnist-digits-train-labels-idx1-ubyte that go with it"
+    with pytest.raises(DataError, match=said):
+        read_folder(tmp_path)
+
+
+def test_files_that_are_not_read_are_named_but_for_hidden_and_packed_ones(tmp_path: Path) -> None:
+    idx_folder(tmp_path, train_images=idx(X), train_labels=idx(Y))
+    for name in (".DS_Store", "train-images-idx3-ubyte.gz", "README", "a-mapping.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder").mkdir()
+    make_loop(tmp_path / "loop")
+    table = read_folder(tmp_path)
+    assert table.notes == (f"{tmp_path}: these files are not read: README, a-mapping.txt.",)
+
+
+def test_test_images_without_labels_are_refused_under_their_own_name(tmp_path: Path) -> None:
+    idx_folder(tmp_path, train_images=idx(X), train_labels=idx(Y), test_images=idx(X))
+    said = "has test-images-idx3-ubyte, but not the labels test-labels-idx1-ubyte that go with it"
+    with pytest.raises(DataError, match=said):
+        read_folder(tmp_path)
+
+
+# Rows to predict
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_images_are_read_without_labels(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"photos{ending}"
+    path.write_bytes(gzip.compress(idx(X)) if ending else idx(X))
+    x = read_features(path, ReadingOptions())
+    np.testing.assert_array_equal(x, X.reshape(3, 64), strict=True)
+
+
+@pytest.mark.parametrize("part", ["train", "t10k", "test"])
+def test_a_folders_only_images_are_read_with_labels_or_without(part: str, tmp_path: Path) -> None:
+    idx_folder(tmp_path, **{f"{part}_images": idx(X), f"{part}_labels": idx(Y)})
+    np.testing.assert_array_equal(read_features(tmp_path, ReadingOptions()), X.reshape(3, 64))
+
+
+def test_emnists_images_are_set_right_by_the_name_of_their_file(tmp_path: Path) -> None:
+    emnist_folder(tmp_path, "mnist", "test")
+    for path in (tmp_path, tmp_path / "emnist-mnist-test-images-idx3-ubyte"):
+        x = read_features(path, ReadingOptions())
+        np.testing.assert_array_equal(x.reshape(3, 8, 8), X.transpose(0, 2, 1))
+
+
+def test_several_files_of_images_and_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has no train-images-idx3-ubyte \(plain or .gz\)"):
+        read_features(tmp_path, ReadingOptions())
+    parts = {"train_images": idx(X), "train_labels": idx(Y)}
+    idx_folder(tmp_path, **parts, t10k_images=idx(X), t10k_labels=idx(Y))
+    with pytest.raises(DataError) as caught:
+        read_features(tmp_path, ReadingOptions())
+    assert str(caught.value) == (
+        f"{tmp_path}: has several files of images: train-images-idx3-ubyte, t10k-images-idx3-ubyte."
+        " Name one of them."
+    )
+
+
+def test_images_of_another_size_than_the_models_are_refused(tmp_path: Path) -> None:
+    put(tmp_path / "photos", idx(X))
+    options = ReadingOptions(columns=(Column("", "number"),) * 63 + (Column("", "ignored"),) * 2)
+    with pytest.raises(DataError) as caught:
+        read_features(tmp_path / "photos", options)
+    assert str(caught.value).startswith(
+        f"{tmp_path / 'photos'}: has 64 columns, and the model needs 63 to 65."
+    )

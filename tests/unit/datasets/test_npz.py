@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from mlpcli.arrays import Raw
-from mlpcli.datasets.npz import read
+from mlpcli.datasets.npz import read, read_features
+from mlpcli.datasets.options import ReadingOptions
 from mlpcli.errors import DataError, UnreadableFileError
+from mlpcli.preprocessing.columns import Column
 from mlpcli.storage import reading
 from tests.support.formats import damaged, many, npy, npy_header, npz, put, some, table_or_error
 
@@ -222,7 +224,13 @@ def test_pickled_objects_are_refused_and_never_run(kind: Any, name: str, tmp_pat
         ({"x": X}, ": has no array 'y'; it holds x. Save features as x and labels as y."),
         ({"y": Y}, ": has no array 'x'; it holds y."),
         ({}, ": has no array 'x'; it holds nothing."),
-        ({"data": X, "target": Y}, ": has no array 'x'; it holds data, target."),
+        ({"rows": X, "kinds": Y}, ": has no array 'x'; it holds kinds, rows."),
+        (
+            {"data": X},
+            ": has no array 'target'; it holds data. Save features as data and labels as target.",
+        ),
+        ({"X_train": X}, ": has no array 'Y_train'; it holds X_train. Save features as X_train"),
+        ({"test_labels": Y}, ": has no array 'test_x'; it holds test_labels."),
         ({"x": X, "y": Y, "x_test": X}, ": has no array 'y_test'; it holds x, x_test, y."),
         ({"x": X, "y": Y, "y_test": Y}, ": has no array 'x_test'; it holds x, y, y_test."),
         ({"x": X, "y": Y[:3]}, " (x, y): has 4 rows of features and 3 labels"),
@@ -235,12 +243,8 @@ def test_pickled_objects_are_refused_and_never_run(kind: Any, name: str, tmp_pat
             " (x_test, y_test): has 2 features, and ",
         ),
         (
-            {"x": np.where(X > 6, np.nan, X), "y": Y},
-            " (x, y): 5 feature values are missing, infinite or too large; ",
-        ),
-        (
             {"x": np.where(X > 6, np.inf, X), "y": Y},
-            " (x, y): 5 feature values are missing, infinite or too large; ",
+            " (x, y): 5 feature values are infinite or too large; ",
         ),
         ({"x": X + 1j, "y": Y}, " (x, y): features are of type complex128"),
         ({"x": X[:, 0], "y": Y}, " (x, y): features have 1 dimensions"),
@@ -268,8 +272,16 @@ def test_an_array_of_records_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_first_bad_value_is_named(tmp_path: Path) -> None:
-    path = save(tmp_path / "data.npz", x=np.where(X > 6, np.nan, X), y=Y)
-    assert "the first is nan in row 2, column 1 (counted from 0)" in refused(path)
+    path = save(tmp_path / "data.npz", x=np.where(X > 6, np.inf, X), y=Y)
+    assert "the first is inf in row 2, column 1 (counted from 0)" in refused(path)
+
+
+def test_missing_cells_are_counted_and_kept(tmp_path: Path) -> None:
+    x = np.where(X > 6, np.nan, X)
+    path = save(tmp_path / "data.npz", x=x, y=Y, x_test=x[:2], y_test=Y[:2])
+    table = read(path)
+    np.testing.assert_array_equal(table.x, x)
+    assert table.notes == (f"{path} (x, y): 5 of 12 cells are missing (NaN).",)
 
 
 def as_f8(shape: str) -> str:
@@ -434,3 +446,215 @@ def test_names_with_paths_stay_inside_the_archive(tmp_path: Path) -> None:
 def test_what_lies_in_the_files_place_is_named(make: Any, said: str, tmp_path: Path) -> None:
     make(tmp_path / "data.npz")
     assert unreadable(tmp_path / "data.npz").startswith(said)
+
+
+# Names that people use
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *[("x", "y"), ("X", "y"), ("X", "Y"), ("data", "target"), ("data", "labels")],
+        *[("features", "labels"), ("images", "labels"), ("arr_0", "arr_1"), ("Data", "TARGET")],
+        *[("x_train", "y_train"), ("X_train", "y_train"), ("train_images", "train_labels")],
+        *[("xtrain", "ytrain"), ("trainX", "trainY"), ("train-x", "train-y")],
+    ],
+)
+def test_features_and_labels_are_found_by_the_names_in_use(
+    names: tuple[str, str], tmp_path: Path
+) -> None:
+    x, y = names
+    path = save(tmp_path / "data.npz", **{x: X, y: Y})
+    table = read(path)
+    np.testing.assert_array_equal(table.x, X)
+    assert table.labels.tolist() == ["0", "1", "0", "1"]
+    assert (table.origin, table.notes) == (f"{path} ({x}, {y})", ())
+
+
+@pytest.mark.parametrize(
+    ("test", "validation"),
+    [
+        (("x_test", "y_test"), ("x_val", "y_val")),
+        (("X_test", "y_test"), ("X_valid", "y_valid")),
+        (("test_images", "test_labels"), ("validation_images", "validation_labels")),
+        (("xtest", "ytest"), ("valX", "valY")),
+    ],
+)
+@pytest.mark.parametrize("rows", [("x_train", "y_train"), ("x", "y")])
+def test_test_and_validation_rows_are_read_where_they_are_there(
+    rows: tuple[str, str], test: tuple[str, str], validation: tuple[str, str], tmp_path: Path
+) -> None:
+    pairs = {rows: X, test: X[:2] + 1, validation: X[:3] + 2}
+    held = {names[0]: x for names, x in pairs.items()}
+    held |= {names[1]: Y[: len(x)] for names, x in pairs.items()}
+    table = read(save(tmp_path / "data.npz", **held))
+    assert table.test is not None
+    assert table.validation is not None
+    for part, x in zip((table, table.test, table.validation), pairs.values(), strict=True):
+        np.testing.assert_array_equal(part.x, x)
+    assert table.notes == ()
+
+
+def test_four_arrays_without_names_are_training_and_test_rows(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", X, Y, X[:2] + 1, Y[:2])
+    table = read(tmp_path / "data.npz")
+    assert table.test is not None
+    np.testing.assert_array_equal(table.x, X)
+    np.testing.assert_array_equal(table.test.x, X[:2] + 1)
+
+
+UNCLEAR = [
+    [X, Y, X],
+    [X, X[:2], Y, Y[:2]],
+    [Y, X],
+    [X, Y, X, Y, X, Y],
+    [X, Y[:3]],
+]
+
+
+@pytest.mark.parametrize("arrays", UNCLEAR, ids=lambda arrays: len(arrays))
+def test_arrays_without_names_in_another_order_are_refused(
+    arrays: list[Raw], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "data.npz", *arrays)
+    names = ", ".join(f"arr_{index}" for index in range(len(arrays)))
+    assert refused(tmp_path / "data.npz") == (
+        f": has arrays without names, {names}, and it is not clear which of them are features and "
+        "which are labels. Save them by name: numpy.savez(path, x=x, y=y)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (
+            "data images target",
+            ": has several arrays that can be features: data, images. Keep one of them in the f",
+        ),
+        (
+            "x y labels",
+            ": has several arrays that can be labels: labels, y. Keep one of them in the file.",
+        ),
+        ("X x y", ": has several arrays that can be features: X, x."),
+        (
+            "x y x_train y_train",
+            ": has rows twice: x, y, x_train, y_train. Keep those to train on.",
+        ),
+        ("x y x_test y_test Y_test", ": has several arrays that can be labels: Y_test, y_test."),
+        ("x_test y_test x_val y_val", ": has no array 'x'; it holds x_test, x_val, y_test, y_val."),
+    ],
+)
+def test_names_that_leave_a_choice_are_refused(names: str, said: str, tmp_path: Path) -> None:
+    held = {name: X if name[0] in "xXdi" else Y for name in names.split()}
+    assert refused(save(tmp_path / "data.npz", **held)).startswith(said)
+
+
+def test_arrays_that_are_not_read_are_named(tmp_path: Path) -> None:
+    path = save(tmp_path / "data.npz", x=X, y=Y, weights=Y, names=np.array(["a"]), arr_0=X)
+    assert read(path).notes == (f"{path}: these arrays are not read: arr_0, names, weights.",)
+
+
+# Shapes
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 3, 1), (4, 1, 2, 3)])
+def test_images_of_one_channel_are_images(shape: tuple[int, ...], tmp_path: Path) -> None:
+    x = np.arange(24, dtype=np.uint8).reshape(shape)
+    table = read(save(tmp_path / "data.npz", x=x, y=Y))
+    assert (table.image, table.notes) == ((2, 3), ())
+    np.testing.assert_array_equal(table.x, np.arange(24).reshape(4, 6))
+
+
+@pytest.mark.parametrize(
+    ("shape", "image"), [((4, 5, 6, 3), (5, 18)), ((4, 3, 5, 6), (15, 6)), ((4, 5, 6, 4), (5, 24))]
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_colours_are_features_of_their_own_and_that_is_said(
+    shape: tuple[int, ...], image: tuple[int, int], order: Any, tmp_path: Path
+) -> None:
+    x = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+    path = save(tmp_path / "data.npz", x=np.asarray(x, order=order), y=Y)
+    table = read(path)
+    assert table.image == image
+    np.testing.assert_array_equal(table.x, x.reshape(4, -1))
+    channels = 4 if shape[-1] == 4 else 3
+    assert table.notes == (
+        f"{path} (x, y): images have {channels} channels of colour; each value of each is a "
+        "feature of its own, and the image is shown in grey with them side by side.",
+    )
+
+
+def test_other_numbers_of_channels_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "data.npz", x=np.zeros((4, 5, 6, 7)), y=Y)
+    assert refused(path).startswith(" (x, y): features have 4 dimensions")
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, float])
+def test_one_hot_labels_become_the_places_of_the_1(kind: type, tmp_path: Path) -> None:
+    y: Raw = np.eye(3, dtype=kind)[[2, 0, 1, 2]]
+    path = save(tmp_path / "data.npz", x=X, y=y)
+    table = read(path)
+    assert table.labels.tolist() == ["2", "0", "1", "2"]
+    assert table.notes == (
+        f"{path} (x, y): labels are one-hot; their classes are the places of the 1, from 0 on.",
+    )
+
+
+@pytest.mark.parametrize("y", [np.ones((4, 2)), np.zeros((4, 2)), np.full((4, 2), 0.5)])
+def test_labels_in_several_columns_that_are_not_one_hot_are_refused(y: Raw, tmp_path: Path) -> None:
+    path = save(tmp_path / "data.npz", x=X, y=y)
+    assert refused(path).startswith(" (x, y): labels have 2 dimensions")
+
+
+# Rows to predict
+
+
+@pytest.mark.parametrize(
+    "names", ["x", "X_test", "rows", "arr_0", "x y", "images names", "arr_0 arr_1"]
+)
+def test_features_are_read_without_labels(names: str, tmp_path: Path) -> None:
+    first, *others = names.split()
+    path = save(tmp_path / "data.npz", **({first: X} | dict.fromkeys(others, Y)))
+    np.testing.assert_array_equal(read_features(path, ReadingOptions()), X, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (
+            "x y x_test",
+            ": has several arrays of features: x, x_test. Keep one of them in a file.",
+        ),
+        ("a b", ": has no array 'x'; it holds a, b. Save features as x."),
+        ("arr_0 arr_1 arr_2", ": has arrays without names, arr_0, arr_1, arr_2, and it"),
+        ("y", " (y): features have 1 dimensions"),
+    ],
+)
+def test_features_that_are_not_clear_are_refused(names: str, said: str, tmp_path: Path) -> None:
+    held = {name: Y if name == "y" else X for name in names.split()}
+    path = save(tmp_path / "data.npz", **held)
+    with pytest.raises(DataError) as caught:
+        read_features(path, ReadingOptions())
+    assert str(caught.value).startswith(f"{path}{said}")
+
+
+def test_a_file_without_arrays_has_no_features(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has no array 'x'; it holds nothing\. Save features as x"):
+        read_features(save(tmp_path / "data.npz"), ReadingOptions())
+
+
+def test_features_may_lack_the_columns_that_the_model_ignores(tmp_path: Path) -> None:
+    columns = (
+        Column("", "number"),
+        Column("", "ignored"),
+        Column("", "number"),
+        Column("", "label"),
+    )
+    options = ReadingOptions(columns=columns)
+    whole = save(tmp_path / "whole.npz", x=X)
+    part = save(tmp_path / "part.npz", x=X[:, [0, 2]].astype("f4"))
+    np.testing.assert_array_equal(read_features(whole, options), X)
+    x = read_features(part, options)
+    np.testing.assert_array_equal(x, (X * [1, 0, 1]).astype("f4"), strict=True)
+    with pytest.raises(DataError, match="has 4 columns, and the model needs 2 to 3"):
+        read_features(save(tmp_path / "more.npz", x=np.zeros((2, 4))), options)
