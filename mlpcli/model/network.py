@@ -86,7 +86,7 @@ def forward(
 
 
 def softmax(ws: Workspace) -> None:
-    """Write softmax(z) into ws.p; leaves each row's largest logit and Σ exp(z − it) in ws."""
+    """Write each row's probabilities into ws.p; leave its largest logit and Σ exp(z − it) in ws."""
     np.maximum.reduce(ws.z, axis=1, keepdims=True, out=ws.top)
     np.subtract(ws.z, ws.top, out=ws.p)
     np.exp(ws.p, out=ws.p)
