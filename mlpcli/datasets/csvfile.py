@@ -29,7 +29,7 @@ def read(path: Path, options: ReadingOptions) -> Table:
     if layout.width < 2:
         raise DataError(f"{origin}: {ONE_COLUMN}")
     if options.columns:
-        roles = match_roles(origin, layout, options.columns)
+        roles = match_roles(origin, layout, options.columns, labelled=True)
     else:
         roles = find_roles(origin, layout, options)
     if roles.label is None:

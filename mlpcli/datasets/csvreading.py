@@ -77,15 +77,15 @@ class Reading:
         turned: set[int] = set()
         done = self.n_left_out = 0
         for rows in self._rows():
-            self._check_room(done + len(rows))
             codes, kept = labels.encode(rows)
-            x = self.x[done : done + len(rows)]
-            if not kept.all():
-                x = np.empty(x.shape)
+            n_kept = int(np.count_nonzero(kept))
+            self._check_room(done + n_kept)
+            x = self.x[done : done + n_kept]
+            if n_kept < len(rows):
+                x = np.empty((len(rows), x.shape[1]))
             bad = encoder.encode(rows, x)
             turned |= self._words(rows, bad, known)
             encoder.drop_numbers(turned)
-            n_kept = int(np.count_nonzero(kept))
             if n_kept < len(rows):
                 self.x[done : done + n_kept, only] = x[kept][:, only]
             self.codes[done : done + n_kept] = codes[kept]

@@ -4,14 +4,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlpcli.config import Place
 from mlpcli.datasets.csvcells import as_number
 from mlpcli.datasets.csvlayout import Layout
-from mlpcli.datasets.options import Place, ReadingOptions
+from mlpcli.datasets.options import ReadingOptions
 from mlpcli.errors import DataError
 from mlpcli.messages import names_in_words
 from mlpcli.preprocessing.columns import Column, Kind
 
 LABEL_NAMES = ("label", "class", "target", "y")
+# The kinds of columns that rows may lack, where columns are matched by place.
+UNLABELLED: tuple[tuple[Kind, ...], ...] = (
+    (),
+    ("label",),
+    ("label", "weight"),
+    ("label", "weight", "ignored"),
+)
+LABELLED: tuple[tuple[Kind, ...], ...] = ((), ("weight",), ("weight", "ignored"))
 ABSENT = -1  # the place of an ignored column that the file does not have
 
 
@@ -122,18 +131,17 @@ def _at_place(origin: str, layout: Layout, place: int, key: str) -> int:
 # The columns of a model, in another file
 
 
-def match_roles(origin: str, layout: Layout, columns: Sequence[Column]) -> Roles:
+def match_roles(origin: str, layout: Layout, columns: Sequence[Column], labelled: bool) -> Roles:
     """Where the file has each of these columns: by name if both have names, else by place.
 
-    Raises DataError if the file lacks columns.
+    Rows are `labelled` if they must have the label. Raises DataError if the file lacks columns.
     """
     if layout.names and any(column.name for column in columns):
         places = _by_name(origin, layout, columns)
     else:
-        places = _by_place(origin, layout, columns)
-    found = dict(zip((index for index in range(len(columns))), places, strict=True))
+        places = _by_place(origin, layout, columns, LABELLED if labelled else UNLABELLED)
     features = [place for column, place in zip(columns, places, strict=True) if column.is_feature]
-    others = {column.kind: found[index] for index, column in enumerate(columns)}
+    others = {column.kind: place for column, place in zip(columns, places, strict=True)}
     return Roles(
         tuple(columns),
         tuple(ABSENT if place is None else place for place in features),
@@ -164,10 +172,10 @@ def _place(column: Column, place_of: Mapping[str, int], layout: Layout) -> int |
     return place_of.get(column.name)
 
 
-def _by_place(origin: str, layout: Layout, columns: Sequence[Column]) -> list[int | None]:
+def _by_place(
+    origin: str, layout: Layout, columns: Sequence[Column], choices: Sequence[tuple[Kind, ...]]
+) -> list[int | None]:
     """The columns in their order, if the file has all of them, or all but some that can lack."""
-    choices: list[tuple[str, ...]] = [(), ("label",), ("label", "weight")]
-    choices += [("label", "weight", "ignored"), ("weight",), ("ignored",), ("label", "ignored")]
     widths = []
     for left_out in choices:
         there = [index for index, column in enumerate(columns) if column.kind not in left_out]
@@ -175,8 +183,7 @@ def _by_place(origin: str, layout: Layout, columns: Sequence[Column]) -> list[in
         if len(there) == layout.width:
             place_of = {index: place for place, index in enumerate(there)}
             return [place_of.get(index) for index in range(len(columns))]
-    most, least = max(widths), min(widths)
-    needed = f"{most:,}" if most == least else f"{least:,} to {most:,}"
+    needed = " or ".join(f"{width:,}" for width in sorted(set(widths)))
     raise DataError(
         f"{origin}: has {layout.width:,} columns, and the model needs {needed}. "
         "Without names in both, columns are matched by their places."

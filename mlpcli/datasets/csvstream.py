@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.arrays import Floats
+from mlpcli.config import Place
 from mlpcli.datasets.csvcells import UNKNOWN, cell_fault
 from mlpcli.datasets.csvencoding import Encoder
 from mlpcli.datasets.csvlayout import Layout, find_layout, is_name
 from mlpcli.datasets.csvroles import find_column, match_roles
 from mlpcli.datasets.csvrows import Rows, cut
 from mlpcli.datasets.csvtext import file_blocks, stream_blocks, take_head, without_lines
-from mlpcli.datasets.options import Place, ReadingOptions
+from mlpcli.datasets.options import ReadingOptions
 from mlpcli.errors import DataError
 from mlpcli.preprocessing.columns import feature_columns
 
@@ -80,7 +81,7 @@ class _Encoding:
     ) -> None:
         self.layout = layout
         self.options = options
-        self.places = match_roles(name, layout, options.columns).features
+        self.places = match_roles(name, layout, options.columns, labelled=False).features
         self.ids = [find_column(name, layout, place, "--id") for place in ids]
         self.features = feature_columns(options.columns)
         every = range(len(self.features))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from mlpcli.arrays import Raw
+from mlpcli.config import MISSING, Place
 from mlpcli.datasets.csvfile import read
-from mlpcli.datasets.options import MISSING, Place, ReadingOptions
+from mlpcli.datasets.options import ReadingOptions
 from mlpcli.datasets.table import Table
 from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.preprocessing.columns import feature_columns
@@ -289,8 +290,11 @@ def table_or_sentence(path: Path, target: str) -> None:
     try:
         table = read(path, ReadingOptions(target=target))
     except (DataError, UnreadableFileError) as error:
-        assert str(path) in str(error)
-        assert str(error).endswith(".")
+        sentence = str(error)
+        table = None
+    if table is None:
+        assert str(path) in sentence
+        assert sentence.endswith(".")
         return
     features = feature_columns(table.columns)
     assert len(table.x) == len(table.labels) > 0
