@@ -39,6 +39,7 @@ class Minibatch(NamedTuple):
     x: Floats  # (B,D)
     labels: Labels  # (B)
     r: Floats  # (B,H) the dropout mask
+    weights: Floats | None  # (B) of the rows, if they have any
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,18 @@ def _small_cases(activation: str, seed: int) -> Iterator[Case]:
         "trained, dropout, decay", activation, seed + 3, dropout=0.5, l2=0.01, trained=True
     )
     yield small_case("logits past exp's range", activation, seed + 5, dropout=0.5, overflow=True)
+    yield small_case("row weights", activation, seed + 6, dropout=0.5, weighted=True)
+    yield small_case("label smoothing", activation, seed + 7, smoothing=0.1)
+    yield small_case(
+        "trained, weights, smoothing, decay",
+        activation,
+        seed + 8,
+        dropout=0.3,
+        l2=0.01,
+        trained=True,
+        weighted=True,
+        smoothing=0.1,
+    )
     if activation == "relu":
         yield small_case("a unit at ReLU's kink", activation, seed + 4, dropout=0.5, at_kink=True)
 
@@ -166,6 +179,8 @@ def _case(name: str, config: Config, minibatch: Minibatch, network: Network) -> 
         W2=network.W2.astype(np.float64),
         b2=network.b2.astype(np.float64),
         l2=config.network.l2,
+        weights=minibatch.weights,
+        smoothing=config.training.label_smoothing,
     )
     missing = coverage(case).missing(config.network.dropout > 0)
     if missing:
@@ -184,13 +199,16 @@ def _draw_minibatch(
     x = np.empty((B, shape.D), np.float32)
     loader = BatchLoader(data.train, data.preprocessing, B)
     labels = loader.fill(indices, x)
+    weights = loader.weights(indices)
+    if weights is not None:
+        weights = weights.astype(np.float64)
     settings = config.network
     if settings.input_dropout:
         x *= Masks(x.shape, settings.input_dropout).draw(rng, B)
     r = np.ones((B, shape.H), np.float32)
     if settings.dropout:
         r[...] = Masks(r.shape, settings.dropout).draw(rng, B)
-    return Minibatch(x.astype(np.float64), labels, r.astype(np.float64))
+    return Minibatch(x.astype(np.float64), labels, r.astype(np.float64), weights)
 
 
 def _draw_rows(config: Config, data: Dataset, rng: np.random.Generator) -> Index:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mlpcli.commands.gradcheck import NetworkReport
 from mlpcli.gradcheck.complex_step import EQUATIONS, HOMEWORK
-from mlpcli.gradcheck.derivation import FORMULAS
+from mlpcli.gradcheck.derivation import FORMULAS_WITH_WEIGHTS
 from mlpcli.gradcheck.diagnosis import Diagnosis
 from mlpcli.gradcheck.network_check import Check
 from mlpcli.gradcheck.selftest import Trial
@@ -49,7 +49,7 @@ def _equation_table(out: Console, checks: list[Check]) -> Table:
     by_equation = [_verdicts_on(name, checks) for name in EQUATIONS]
     numbers = [sum(verdict.entries or 0 for verdict in verdicts) for verdicts in by_equation]
     columns = [
-        Column("equation", [FORMULAS[name] for name in EQUATIONS], 0),
+        Column("equation", [FORMULAS_WITH_WEIGHTS[name] for name in EQUATIONS], 0),
         Column("", [HOMEWORK[name] for name in EQUATIONS], 4),
         Column("entries", [f"{n:,}" for n in numbers], 5, is_number=True),
     ]

@@ -24,7 +24,7 @@ CONFIGS = ROOT / "configs"
 def test_all_activations_are_checked_on_digits(command: Command) -> None:
     done = command("gradcheck")
     assert done.exit_code == 0, done.stderr
-    assert "All gradients are right: 46 checks." in done.stdout
+    assert "All gradients are right: 70 checks." in done.stdout
     assert all(f"\n{activation} " in done.stdout for activation in ACTIVATIONS)
     assert "64-256-10, 32 rows of digits, trained weights" in done.stdout
 
@@ -66,7 +66,7 @@ def test_a_wrong_gradient_ends_with_1(command: Command, monkeypatch: pytest.Monk
     done = command("gradcheck")
     as_json = command("gradcheck", "--json")
     assert (done.exit_code, as_json.exit_code) == (1, 1)
-    assert "Gradients are WRONG: 46 checks." in done.stdout
+    assert "Gradients are WRONG: 70 checks." in done.stdout
     assert "∂b1 (3.4) is wrong; it looks as if ∂b is a mean over rows, where" in done.stdout
     document = read_document(as_json.stdout)
     assert not document["passed"]

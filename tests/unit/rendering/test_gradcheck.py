@@ -67,7 +67,7 @@ def test_a_check_of_this_package_fits_the_terminal(columns: int, tmp_path: Path)
     assert has_match(r"seed 7, by case; ", lines)
     assert has_match(r"relu +a unit at ReLU's kink +\d+ +\d+ +\d+ +7 +\de-\d\d +\de-\d\d$", lines)
     assert has_match(r"tanh +logits past exp's range +\d+ +\d+ +\d+ +\de-\d\d +\de-\d\d$", lines)
-    assert "All gradients are right: 46 checks." in lines
+    assert "All gradients are right: 70 checks." in lines
     assert COLOUR.search(output)
 
 
@@ -77,7 +77,7 @@ def test_the_self_test_fits_the_terminal(columns: int, tmp_path: Path) -> None:
     lines = [line.rstrip() for line in lines_of(output)]
     assert code == 0
     assert max(map(cell_len, lines)) <= columns
-    assert "tanh     caught 21 of 21, named 21 of 21" in lines
+    assert "tanh     caught 27 of 27, named 27 of 27" in lines
     idle = "derivative-of-output, derivative-of-masked-output"
     assert f"         changes nothing here: {idle}" in lines
 
@@ -98,7 +98,7 @@ def test_a_right_network_has_no_wrong_equation(terminal: Terminal) -> None:
     text = printed(terminal(80), show_network_report, report)
     assert "WRONG" not in text
     assert "inherits" not in text
-    assert "All gradients are right: 16 checks." in text
+    assert "All gradients are right: 22 checks." in text
     assert re.search(r"relu +64-256-10, 32 rows of +[\d,]+ +[\d,]+ +[\d,]+ ", text)
 
 
@@ -116,7 +116,7 @@ def test_on_a_narrow_terminal_no_equation_and_no_verdict_is_cut(terminal: Termin
     report = report_of(verdicts(a=wrong, W1=inheriting))
     text = printed(terminal(50), show_network_report, report)
     assert line(text, "equation").split() == ["equation"]
-    assert re.fullmatch(r"∂a = \(∂z W2ᵀ\) ⊙ r ⊙ φ′\(a\)  WRONG", line(text, "∂a"))
+    assert re.fullmatch(r"∂a = \(∂z W2ᵀ\) ⊙ r ⊙ φ′\(a\) +WRONG", line(text, "∂a"))
     assert re.fullmatch(r"∂W1 = xᵀ ∂a +right, inherits", line(text, "∂W1"))
     assert line(text, "φ").split() == ["φ", "case", "dropped", "live", "float64", "float32"]
     assert max(map(cell_len, text.splitlines())) <= 50
