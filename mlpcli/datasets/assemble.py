@@ -111,14 +111,14 @@ def assemble(
     Raises:
         DataError: Too few rows are left to train on, or the tables differ in features or classes.
     """
-    table = _with_own_test(sources)
-    fractions = _fractions(sources, table, validation, test)
+    table = _with_own_rows(sources)
+    fractions = _fractions(table, validation, test)
     _check_fractions(fractions)
-    tables = [each for each in (table, sources.validation) if each]
-    for each in tables:
-        check_room(each.origin, (each.n_rows + each.held_out.n_rows) * BYTES_PER_ROW)
+    for each in (table, table.test, table.validation):
+        if each:
+            check_room(each.origin, each.n_rows * BYTES_PER_ROW)
     classes = class_names(table)
-    parts = _parts(table, sources.validation, classes, fractions, rng)
+    parts = _parts(table, classes, fractions, rng)
     settings = replace(settings, scaling=_resolved(settings.scaling, table))
     columns = feature_columns(table.columns)
     index = parts["train"].index
@@ -132,29 +132,41 @@ def assemble(
         preprocessing=encoding,
         scaling_kind=settings.scaling,
         image=table.image,
-        sha256=fingerprint(*tables),
+        sha256=_fingerprint(sources),
         columns=table.columns,
         notes=(*table.notes, *_note_small_classes(parts["train"].labels, classes, fractions)),
     )
 
 
-def _with_own_test(sources: Sources) -> Table:
-    """The table, with its test rows those of the source for them, if there is one."""
+def _with_own_rows(sources: Sources) -> Table:
+    """The table, with the other sources' rows as its own validation and test rows."""
     table = sources.table
     for other in (sources.validation, sources.test):
         if other:
             check_features_match(other, table)
     if sources.test:
-        return replace(table, test=sources.test.held_out)
+        table = replace(table, test=sources.test.held_out)
+    if sources.validation:
+        table = replace(table, validation=replace(sources.validation, test=None, validation=None))
     return table
 
 
-def _fractions(sources: Sources, table: Table, validation: float, test: float) -> dict[str, float]:
+def _fingerprint(sources: Sources) -> str:
+    """That of all rows; validation rows from a source of their own are a table of their own."""
+    table = sources.table
+    if sources.test:
+        table = replace(table, test=sources.test.held_out)
+    if sources.validation:
+        return fingerprint(table, sources.validation)
+    return fingerprint(table)
+
+
+def _fractions(table: Table, validation: float, test: float) -> dict[str, float]:
     """The fraction of each part that is drawn from the rows; none for one with a table, or 0."""
     fractions: dict[str, float] = {}
     if table.test is None:
         fractions["test"] = test
-    if sources.validation is None and validation:
+    if table.validation is None and validation:
         fractions["validation"] = validation
     return fractions
 
@@ -167,7 +179,6 @@ def _check_fractions(fractions: Mapping[str, float]) -> None:
 
 def _parts(
     table: Table,
-    validation: Table | None,
     classes: tuple[str, ...],
     fractions: Mapping[str, float],
     rng: np.random.Generator,
@@ -179,8 +190,8 @@ def _parts(
     parts = {name: Rows(table.x, labels, index, table.weights) for name, index in drawn.items()}
     if table.test is not None:
         parts["test"] = all_rows(table.test, classes, reference)
-    if validation is not None:
-        parts["validation"] = all_rows(validation, classes, reference)
+    if table.validation is not None:
+        parts["validation"] = all_rows(table.validation, classes, reference)
     no_rows = np.empty(0, np.intp)
     parts.setdefault("validation", Rows(table.x, labels, no_rows, table.weights))
     return parts

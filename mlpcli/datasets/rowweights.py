@@ -19,18 +19,19 @@ def row_weights(
     """The weights of the rows of each part's table (N), or None for all if they are all alike.
 
     They are scaled to mean 1 over the training rows. Raises DataError for the weight of a class
-    that there is not, and if no training row has a weight.
+    that there is not, and if all rows of a part have the weight 0.
     """
     train = parts["train"]
     by_class = _by_class(train, classes, class_weight)
     weights = {name: _own(rows) * by_class[rows.labels] for name, rows in parts.items()}
+    for name, rows in parts.items():
+        if len(rows) and not weights[name][rows.index].any():
+            raise DataError(f"the weights of the {name} rows are all 0, so they count for nothing.")
     trained = weights["train"][train.index]
-    if np.all(trained == trained[0]) and trained[0] > 0:
+    used = [weights[name][rows.index] for name, rows in parts.items()]
+    if np.all(np.concatenate(used) == trained[0]):
         return dict.fromkeys(parts)
-    mean = trained.mean()
-    if not mean > 0:
-        raise DataError("the weights of the training rows are all 0, so there is nothing to learn.")
-    return {name: (each / mean).astype(np.float32) for name, each in weights.items()}
+    return {name: (each / trained.mean()).astype(np.float32) for name, each in weights.items()}
 
 
 def _own(rows: Rows) -> Floats:
