@@ -3,6 +3,7 @@
 Arrays have features alone, without a column for labels, and no words.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -66,7 +67,7 @@ def _layout(columns: Sequence[Column]) -> Layout:
 
 def _recoded(origin: str, x: Raw, own: Sequence[Column], wanted: Sequence[Column]) -> Raw:
     """The columns that are wanted; x itself if it has them as they are."""
-    places = match_roles(origin, _layout(own), wanted).features
+    places = match_roles(origin, _layout(own), wanted, labelled=False).features
     is_numeric = all(column.kind == "number" for column in own)
     is_numeric = is_numeric and all(column.kind != "category" for column in wanted)
     if is_numeric and places == tuple(range(x.shape[1])):
@@ -120,9 +121,9 @@ def _looked_up(values: Sequence[float], indices: Floats) -> Floats:
 
 def number_text(number: float) -> str:
     """A number as the name of a level: without decimals if it is whole."""
-    if number == int(number):
+    if math.isfinite(number) and number == int(number):
         return str(int(number))
-    return repr(number)
+    return repr(float(number))
 
 
 # What the user says of columns
