@@ -270,7 +270,7 @@ def test_words_that_are_dates_or_differ_in_every_row_are_ignored(tmp_path: Path)
     )
 
 
-WEIGHTS = {"x": [1, 2, 3], "y": ["a", "b", "a"]}
+WEIGHTS: dict[str, Any] = {"x": [1, 2, 3], "y": ["a", "b", "a"]}
 
 
 def test_weights_are_read(tmp_path: Path) -> None:

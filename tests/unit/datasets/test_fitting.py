@@ -56,7 +56,7 @@ def test_columns_that_a_model_ignores_may_be_left_out() -> None:
 def test_another_number_of_columns_is_refused_with_both_numbers() -> None:
     for columns, said in (
         ((NUMBER,) * 2, "has 3 columns, and the model needs 2."),
-        ((NUMBER,) * 4 + (IGNORED,), "has 3 columns, and the model needs 4 to 5."),
+        ((NUMBER,) * 4 + (IGNORED,), "has 3 columns, and the model needs 4 or 5."),
     ):
         with pytest.raises(DataError, match=rf"^data: {said}"):
             fitted_features("data", X, columns)

@@ -436,5 +436,5 @@ def test_images_of_another_size_than_the_models_are_refused(tmp_path: Path) -> N
     with pytest.raises(DataError) as caught:
         read_features(tmp_path / "photos", options)
     assert str(caught.value).startswith(
-        f"{tmp_path / 'photos'}: has 64 columns, and the model needs 63 to 65."
+        f"{tmp_path / 'photos'}: has 64 columns, and the model needs 63 or 65."
     )

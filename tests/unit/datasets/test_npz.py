@@ -656,5 +656,5 @@ def test_features_may_lack_the_columns_that_the_model_ignores(tmp_path: Path) ->
     np.testing.assert_array_equal(read_features(whole, options), X)
     x = read_features(part, options)
     np.testing.assert_array_equal(x, (X * [1, 0, 1]).astype("f4"), strict=True)
-    with pytest.raises(DataError, match="has 4 columns, and the model needs 2 to 3"):
+    with pytest.raises(DataError, match="has 4 columns, and the model needs 2 or 3"):
         read_features(save(tmp_path / "more.npz", x=np.zeros((2, 4))), options)
