@@ -15,10 +15,11 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from mlpcli.arrays import SWEEP, Floats, Index, Raw
 from mlpcli.config import Config
-from mlpcli.datasets.assemble import assemble
+from mlpcli.datasets.assemble import Sources, assemble
 from mlpcli.datasets.named import digits
 from mlpcli.datasets.table import Table
 from mlpcli.model.state import Streams
+from mlpcli.preprocessing.pipeline import Settings
 from mlpcli.preprocessing.scaling import Scaling, learn
 from mlpcli.training.fit import begin, fit
 from mlpcli.training.scoring import score_all
@@ -246,9 +247,15 @@ def accuracy_of_a_run(table: Table) -> float:
     """The share of test rows that a network gets right after a short run, from 0 to 1."""
     config = Config.model_validate({"training": {"epochs": 30}})
     streams = Streams.from_seed(config.seed)
-    data = assemble("digits", table, streams.split, validation=0.1, test=0.2, scaling="auto")
+    data = assemble(
+        Sources("digits", table),
+        streams.split,
+        validation=0.1,
+        test=0.2,
+        settings=Settings("auto", bins=0, rare=1),
+    )
     trained = fit(config, data, progress=begin(config, data, streams))
-    return score_all(trained.network, data.scaling, data.test, 1).accuracy
+    return score_all(trained.network, data.preprocessing, data.test, 1).accuracy
 
 
 def test_digits_as_columns_are_learnt_nearly_as_well_as_images() -> None:
