@@ -7,6 +7,7 @@ import signal
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from mlpcli.datasets.dataset import Dataset, Rows
 from mlpcli.datasets.loader import BatchLoader
 from mlpcli.errors import WorkerError
 from mlpcli.model.dropout import Masks
+from mlpcli.model.metrics import Scores
 from mlpcli.model.state import Streams, TrainingState
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.training.communicator import SingleProcess
@@ -44,6 +46,7 @@ PLAIN: dict[str, Any] = {
     "optimizer.schedule": "constant",
     "optimizer.warmup_epochs": 0.0,
     "optimizer.weight_decay": 0.0,
+    "training.label_smoothing": 0.0,
     "training.batch_size": B,
     "training.epochs": 4,
 }
@@ -56,6 +59,7 @@ EVERYTHING: dict[str, Any] = {
     "optimizer.weight_decay": 0.1,
     "optimizer.schedule": "cosine",
     "optimizer.warmup_epochs": 0.7,
+    "training.label_smoothing": 0.2,
 }
 rules = pytest.mark.parametrize("rule", ["sgd", "momentum", "adam"])
 
@@ -99,11 +103,18 @@ def fresh(
 
 def scaled(data: Dataset, rows: Rows) -> tuple[Floats, Labels]:
     """The features as the network sees them, and the labels, in the order of the rows' places."""
-    return (rows.x[rows.index] - data.scaling.offset) * data.scaling.scale, rows.labels[rows.index]
+    scaling = data.preprocessing
+    return (rows.x[rows.index] - scaling.offset) * scaling.scale, rows.labels[rows.index]
 
 
 def weights(state: TrainingState) -> reference.Weights:
     return reference.unflat(state.network.theta.astype(np.float64), *state.network.shape)
+
+
+def scored(event: EpochDone) -> Scores:
+    """The scores on the validation rows, of a run that has such rows."""
+    assert event.validation is not None
+    return event.validation
 
 
 def of_kind(kind: type[T], events: list[Event]) -> list[T]:
@@ -177,6 +188,7 @@ def reference_run(config: Config, data: Dataset) -> Iterator[tuple[float, refere
     inputs = Masks((B, D), config.network.input_dropout, np.float64)
     hidden = Masks((B, H), config.network.dropout, np.float64)
     (x, labels), theta, net = scaled(data, data.train), twin.network.theta, config.network
+    own_weights, smoothing = data.train.own_weights, config.training.label_smoothing
     steps, warmup = (
         config.training.epochs * BATCHES,
         round(config.optimizer.warmup_epochs * BATCHES),
@@ -188,12 +200,12 @@ def reference_run(config: Config, data: Dataset) -> Iterator[tuple[float, refere
         dropped_x = x[places] * inputs.draw(twin.dropout, len(places))
         r = hidden.draw(twin.dropout, len(places))
         at = (reference.unflat(theta, D, H, K), net.activation, dropped_x, r, labels[places])
+        row_weights = None if own_weights is None else own_weights[places]
         lr = config.optimizer.lr * reference.cosine_after_warmup(step, steps, warmup)
-        w = reference.unflat(
-            rule.step(theta, reference.gradients(*at, net.l2).weights.flat, lr), D, H, K
-        )
+        gradients = reference.gradients(*at, net.l2, row_weights, smoothing)
+        w = reference.unflat(rule.step(theta, gradients.weights.flat, lr), D, H, K)
         theta = w._replace(W1=reference.limited(w.W1, net.max_norm)).flat
-        yield float(reference.loss(*at).real), theta
+        yield float(reference.loss(*at, row_weights=row_weights).real), theta
 
 
 CONSTANTS: dict[str, Any] = {
@@ -212,7 +224,10 @@ def test_a_run_with_dropout_and_all_that_can_be_set_follows_the_reference(
     rule: str, constants: dict[str, Any], activation: str
 ) -> None:
     values = EVERYTHING | constants | {"optimizer.name": rule, "network.activation": activation}
-    state, data, config = fresh(values)
+    follows_reference(*fresh(values))
+
+
+def follows_reference(state: TrainingState, data: Dataset, config: Config) -> None:
     expected = reference_run(config, data)
     events = []
     for event in train(state, data, config):
@@ -222,6 +237,33 @@ def test_a_run_with_dropout_and_all_that_can_be_set_follows_the_reference(
             np.testing.assert_allclose(state.network.theta, theta, rtol=1e-9, atol=1e-10)
         events.append(event)
     assert len(of_kind(BatchDone, events)) == 20
+
+
+@rules
+def test_a_run_with_row_weights_follows_the_reference(rule: str) -> None:
+    state, data, config = fresh(EVERYTHING | {"optimizer.name": rule})
+    follows_reference(state, weighted(data), config)
+
+
+def weighted(data: Dataset) -> Dataset:
+    """The data with a weight for each row of the table."""
+    row_weights = np.random.default_rng(3).uniform(0, 2, len(data.train.x))
+    return replace(data, train=replace(data.train, weights=row_weights))
+
+
+def without_validation(data: Dataset) -> Dataset:
+    return replace(data, validation=data.validation.subset(slice(0)))
+
+
+def test_without_validation_rows_the_same_steps_are_taken_and_epochs_have_no_scores() -> None:
+    state, data, config = fresh(EVERYTHING)
+    other, _, _ = fresh(EVERYTHING)
+    events = list(train(state, data, config))
+    others = list(train(other, without_validation(data), config))
+    assert other.network.theta.tobytes() == state.network.theta.tobytes()
+    assert of_kind(BatchDone, others) == of_kind(BatchDone, events)
+    assert [event.validation for event in of_kind(EpochDone, others)] == [None] * 4
+    assert others[-1] == Stopped("finished")
 
 
 def test_the_settings_of_that_run_all_take_effect() -> None:
@@ -253,7 +295,7 @@ def test_training_learns_what_can_be_learnt(rule: str) -> None:
     data.train.x[:, :K] += 20 * np.eye(K, dtype=np.float32)[data.train.labels]
     done = of_kind(EpochDone, list(train(state, data, config)))
     assert done[-1].train_loss < done[0].train_loss
-    assert done[-1].validation.accuracy == 1
+    assert scored(done[-1]).accuracy == 1
 
 
 def test_the_events_come_in_order_and_count_the_last_short_batch() -> None:
@@ -319,8 +361,8 @@ def test_validation_is_scored_without_dropout_with_the_weights_at_the_epochs_end
     for event in train(state, data, config):
         if isinstance(event, EpochDone):
             expected = reference.loss(weights(state), "relu", x, np.ones((len(x), H)), labels)
-            assert event.validation.loss == pytest.approx(expected, rel=1e-12)
-            np.testing.assert_array_equal(event.validation.labels, labels)
+            assert scored(event).loss == pytest.approx(expected, rel=1e-12)
+            np.testing.assert_array_equal(scored(event).labels, labels)
 
 
 def test_an_epoch_tells_the_learning_rate_of_its_last_step() -> None:
@@ -374,7 +416,7 @@ def test_another_dropout_rate_changes_neither_first_weights_nor_the_order_of_row
 def told(event: Event) -> Event | tuple[float, ...]:
     """An event in numbers that can be compared."""
     if isinstance(event, EpochDone):
-        return event.epoch, event.train_loss, event.validation.loss, event.lr, event.rows
+        return event.epoch, event.train_loss, scored(event).loss, event.lr, event.rows
     return event
 
 
@@ -700,7 +742,7 @@ def test_hidden_units_shared_out_train_as_those_in_one_process(
         elif isinstance(got, EpochDone) and isinstance(expected, EpochDone):
             assert (got.epoch, got.rows, got.lr) == (expected.epoch, expected.rows, expected.lr)
             assert got.train_loss == pytest.approx(expected.train_loss, rel=1e-9)
-            assert got.validation.loss == pytest.approx(expected.validation.loss, rel=1e-9)
+            assert scored(got).loss == pytest.approx(scored(expected).loss, rel=1e-9)
         else:
             assert got == expected
     for one, other in zip(shared_whole, whole, strict=True):

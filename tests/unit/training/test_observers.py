@@ -139,6 +139,21 @@ def test_the_best_model_is_the_first_with_the_lowest_validation_loss(network: Ne
     assert np.all(best.theta == 5)
 
 
+def unscored(epoch: int) -> EpochDone:
+    """The end of an epoch of a run without validation rows."""
+    return EpochDone(epoch, train_loss=0.5, validation=None, lr=0.05, rows=23)
+
+
+def test_without_validation_rows_the_best_model_is_the_latest(network: Network) -> None:
+    best = Best(network.theta.copy())
+    observer = BestModel(network, best)
+    for epoch in (1, 2, 3):
+        network.theta[:] = epoch
+        observer(unscored(epoch))
+        assert (best.epoch, best.loss) == (epoch, float("inf"))
+        assert np.all(best.theta == epoch)
+
+
 def test_without_a_finished_epoch_there_is_no_best_model(network: Network) -> None:
     best = Best(network.theta.copy())
     observer = BestModel(network, best)
@@ -252,6 +267,17 @@ def test_the_metrics_log_writes_a_line_an_epoch_with_its_time_and_speed(tmp_path
             "rows_per_second": 46,
         },
     ]
+
+
+def test_the_metrics_of_a_run_without_validation_rows_have_null_in_their_place(
+    tmp_path: Path,
+) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl", clock=clock(5.0, 6.0))
+    log(Started(1, 1))
+    log(unscored(1))
+    line = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert (line["validation_loss"], line["validation_accuracy"]) == (None, None)
+    assert (line["epoch"], line["train_loss"], line["seconds"]) == (1, 0.5, 1.0)
 
 
 def test_each_line_of_the_metrics_log_can_be_read_as_soon_as_its_epoch_is_done(

@@ -135,13 +135,14 @@ def test_a_signal_ends_the_wait_for_threads_within_a_block_of_rows(
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
+    many = case(200 * SCORING_ROWS)
     monkeypatch.setattr(scorer, "THREAD_MIN_WORK", 1)
     monkeypatch.setattr(scorer, "score", slow)
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(KeyboardInterrupt):
-            score_all(*case(200 * SCORING_ROWS), 2)
+            score_all(*many, 2)
     finally:
         signal.signal(signal.SIGALRM, before)
     assert 0 < len(blocks) < 50
