@@ -67,7 +67,7 @@ class Levels:
         self.names = list(names or ())
         self.code_of = {name: float(code) for code, name in enumerate(self.names)}
         self.n_characters = 0
-        self.table = WordTable(self._code)
+        self.table: WordTable | None = None
 
     @property
     def too_many(self) -> bool:
@@ -77,10 +77,12 @@ class Levels:
     def encode(self, cells: "Spans | list[str]") -> Floats:
         """The index of each cell's level, NaN if the cell is missing, −1 if it is not known."""
         if isinstance(cells, Spans):
-            return self.table.encode(cells)
-        return np.array([self._code(text) for text in cells], np.float64)
+            self.table = self.table or WordTable(lambda _, text: self.code(text))
+            return self.table.encode(cells, 1)
+        return np.array([self.code(text) for text in cells], np.float64)
 
-    def _code(self, text: str) -> float:
+    def code(self, text: str) -> float:
+        """The index of a cell's level, NaN if the cell is missing, −1 if it is not known."""
         text = text.strip()
         code = self.code_of.get(text)
         if code is not None:

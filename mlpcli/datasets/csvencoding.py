@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from mlpcli.arrays import Floats
 from mlpcli.datasets.csvcells import Levels, Numbers
 from mlpcli.datasets.csvroles import ABSENT
-from mlpcli.datasets.csvrows import Rows, as_slice
+from mlpcli.datasets.csvrows import Rows, TextRows, as_slice
+from mlpcli.datasets.csvwords import WordTable
 from mlpcli.datasets.options import ReadingOptions
 from mlpcli.preprocessing.columns import Column
 
@@ -37,12 +38,13 @@ class Encoder:
             for d in only
             if columns[d].kind == "category"
         }
+        each = list(self.levels.values())
+        self.words = WordTable(lambda k, text: each[k].code(text))
 
     def encode(self, rows: Rows, out: Floats) -> list[tuple[int, int]]:
         """Fill x (n,D) of these rows; the row and column of each cell that is no number."""
         out[:, self.ignored] = 0
-        for d, levels in self.levels.items():
-            out[:, d] = levels.encode(rows.cells([self.places[d]]))
+        self._encode_categories(rows, out)
         if not self.number_columns:
             return []
         cells = rows.cells([self.places[d] for d in self.number_columns])
@@ -50,6 +52,15 @@ class Encoder:
         width = len(self.number_columns)
         out[:, as_slice(self.number_columns)] = values.reshape(len(rows), width)
         return [(index // width, self.number_columns[index % width]) for index in bad]
+
+    def _encode_categories(self, rows: Rows, out: Floats) -> None:
+        if isinstance(rows, TextRows) or not self.levels:
+            for d, levels in self.levels.items():
+                out[:, d] = levels.encode(rows.cells([self.places[d]]))
+            return
+        cells = rows.cells([self.places[d] for d in self.levels])
+        codes = self.words.encode(cells, len(self.levels))
+        out[:, as_slice(list(self.levels))] = codes.reshape(len(rows), len(self.levels))
 
     def drop_numbers(self, columns: set[int]) -> None:
         """Leave these columns alone from now on."""

@@ -20,7 +20,7 @@ from mlpcli.datasets.csvlabels import LabelReader, encode_weights
 from mlpcli.datasets.csvlayout import Layout
 from mlpcli.datasets.csvroles import Roles
 from mlpcli.datasets.csvrows import Rows, cut
-from mlpcli.datasets.csvtext import count_lines, file_blocks, without_lines
+from mlpcli.datasets.csvtext import file_blocks, file_size, without_lines
 from mlpcli.datasets.labels import LabelColumn, checked_labels
 from mlpcli.datasets.options import ReadingOptions
 from mlpcli.datasets.table import Table, as_uint8_if_lossless, checked_table
@@ -209,11 +209,8 @@ class Reading:
 
 def count_rows(path: Path, layout: Layout) -> int:
     """The most rows that a file can have: one a line, and each as long as its separators."""
-    n_lines = n_bytes = 0
-    for block in file_blocks(path):
-        n_lines += count_lines(block)
-        n_bytes += len(block)
-    return max(1, min(n_lines, n_bytes // layout.width))
+    n_lines, n_bytes = file_size(path)
+    return min(n_lines, n_bytes // layout.width)
 
 
 def _counts(codes: Floats, levels: Levels) -> Raw:

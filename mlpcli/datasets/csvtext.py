@@ -8,6 +8,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -34,11 +35,27 @@ def file_blocks(path: Path) -> Iterator[bytes]:
     Raises DataError for what is no text, and UnreadableFileError for what is no regular file, or
     unpacks to more than data does.
     """
+    with _file_pieces(path) as pieces:
+        yield from _checked(str(path), pieces)
+
+
+def file_size(path: Path) -> tuple[int, int]:
+    """The lines of a file's text, and its bytes; the text is not checked."""
+    n_lines = n_bytes = 0
+    with _file_pieces(path) as pieces:
+        for piece in _with_newlines(_as_utf8(str(path), pieces)):
+            n_lines += count_lines(piece)
+            n_bytes += len(piece)
+    return n_lines + 1, n_bytes + 1  # the last line may have no end
+
+
+@contextmanager
+def _file_pieces(path: Path) -> Iterator[Iterator[bytes]]:
+    """The bytes of a file, unpacked."""
     with open_regular(path) as file:
         is_packed = file.read(2) == GZIP
         file.seek(0)
-        pieces = _unpacked(path, file) if is_packed else _pieces(file.read)
-        yield from _checked(str(path), pieces)
+        yield _unpacked(path, file) if is_packed else _pieces(file.read)
 
 
 def stream_blocks(stream: TextIO, name: str) -> Iterator[bytes]:
