@@ -14,7 +14,9 @@ N_SLOTS = 1 << 18
 TO_SLOT = np.uint64(64 - 18)  # the highest 18 bits of a product choose the slot
 MAX_ENTRIES = 1 << 16
 # Odd numbers without a pattern: for each part of a word, for its key, and for the whole.
-FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93])
+FACTORS = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93], np.uint64
+)
 KEY_FACTOR, LAST_FACTOR = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 
 
