@@ -175,7 +175,10 @@ def describe(data: Dataset) -> dict[str, Any]:
         "sha256": data.sha256,
         "rows": data.n_rows,
         "features": data.features,
+        "inputs": data.n_inputs,
+        "columns": [{"name": column.name, "kind": column.kind} for column in data.columns],
         "classes": list(data.classes),
+        "notes": list(data.notes),
     }
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from mlpcli.commands.plan import Plan, Resume
 from mlpcli.commands.train import Result
 from mlpcli.config import Config
-from mlpcli.datasets.dataset import Dataset
+from mlpcli.datasets.dataset import Dataset, Rows
 from mlpcli.invocation import command_line, path_word
 from mlpcli.messages import names_in_words, size_in_words
 from mlpcli.model.metrics import Scores
@@ -49,16 +49,23 @@ def _data_rows(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "data", data.source
     yield "label", _label(data)
     yield "columns", " · ".join(_columns(data))
-    yield "rows", " · ".join(f"{len(rows):,} {part}" for part, rows in data.parts.items())
+    yield "rows", " · ".join(_n_rows(rows, part) for part, rows in data.parts.items())
     for part in ("validation", "test"):
         source = getattr(settings, part)
         if isinstance(source, str):
             yield part, source
 
 
+def _n_rows(rows: Rows, part: str) -> str:
+    if not len(rows):
+        return f"no {part}"
+    return f"{len(rows):,} {part}"
+
+
 def _label(data: Dataset) -> str:
     """The label's column, the number of classes, and the shares of the largest of them."""
-    names = [column.name for column in data.columns if column.kind == "label" and column.name]
+    places = [place for place, column in enumerate(data.columns) if column.kind == "label"]
+    names = [_name(data, place) for place in places]
     counts = np.bincount(data.train.labels[data.train.index], minlength=len(data.classes))
     commonest = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
     shares = [f"{data.classes[k]} {percent(counts[k] / counts.sum())}" for k in commonest]
@@ -82,7 +89,8 @@ def _columns(data: Dataset) -> Iterator[str]:
     if n_categories:
         yield count(n_categories, "category", "categories")
     if "ignored" in kinds:
-        names = names_in_words([_ignored(data, place) for place in _ignored_places(data)])
+        ignored = [place for place, kind in enumerate(kinds) if kind == "ignored"]
+        names = names_in_words([_name(data, place) for place in ignored])
         yield f"{kinds.count('ignored'):,} ignored ({names})"
     if isinstance(data.preprocessing, Encoding):
         gaps = sum(inputs.missing != NOWHERE for inputs in data.preprocessing.inputs)
@@ -91,11 +99,8 @@ def _columns(data: Dataset) -> Iterator[str]:
         yield count(data.n_inputs, "input")
 
 
-def _ignored_places(data: Dataset) -> list[int]:
-    return [place for place, column in enumerate(data.columns) if column.kind == "ignored"]
-
-
-def _ignored(data: Dataset, place: int) -> str:
+def _name(data: Dataset, place: int) -> str:
+    """The name of a column, or its number."""
     return data.columns[place].name or f"column {place + 1:,}"
 
 
