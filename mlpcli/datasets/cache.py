@@ -1,9 +1,12 @@
 """The user's cache folder: data sets that took long to fetch, as .npz files with a checksum."""
 
+import hashlib
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 
@@ -11,6 +14,7 @@ from mlpcli.arrays import Raw
 from mlpcli.datasets.labels import LabelColumn, label_column
 from mlpcli.datasets.table import Table, checked_table, fingerprint
 from mlpcli.errors import DataError, OutputError, UnreadableFileError
+from mlpcli.preprocessing.columns import Column, Kind, feature_columns
 from mlpcli.storage.reading import read_npz
 from mlpcli.storage.writing import make_folder, write_npz
 
@@ -27,6 +31,7 @@ USELESS = (
     TypeError,
     ValueError,
 )
+KINDS = get_args(Kind)
 FOR_THE_USER_ALONE = 0o700  # as the XDG specification has it
 OWN_ONE = "Name a folder of your own with MLPCLI_CACHE."
 
@@ -87,12 +92,37 @@ def load(name: str, origin: str) -> Table | None:
             return None
         arrays = read_npz(path, most_packed=1)
         table = checked_table(origin, arrays["x"], _labels(arrays))
+        about = arrays["about"].tobytes() if "about" in arrays else b""
+        if about:
+            table = _with_columns(table, json.loads(about))
         checksum = str(arrays["seal"])
     except USELESS:
         return None
-    if checksum != _checksum(name, table):
+    if checksum != _checksum(name, table, about):
         return None
     return table
+
+
+def _with_columns(table: Table, about: Any) -> Table:
+    """The table with its columns and notes; raises ValueError if they are not its own."""
+    columns = tuple(
+        Column(str(name), kind, tuple(map(str, levels)))
+        for name, kind, levels in about["columns"]
+        if kind in KINDS
+    )
+    if columns and len(feature_columns(columns)) != table.n_features:
+        raise ValueError("other columns than those of x")
+    notes = tuple(f"{table.origin}: {note}" for note in about["notes"])
+    return replace(table, columns=columns, notes=notes)
+
+
+def _about(table: Table) -> bytes:
+    """The columns and notes of a table as JSON, nothing if it has none."""
+    if not table.columns and not table.notes:
+        return b""
+    columns = [[column.name, column.kind, column.levels] for column in table.columns]
+    notes = [note.removeprefix(f"{table.origin}: ") for note in table.notes]
+    return json.dumps({"columns": columns, "notes": notes}).encode()
 
 
 def _labels(arrays: dict[str, Raw]) -> Raw | LabelColumn:
@@ -109,12 +139,15 @@ def store(name: str, table: Table) -> str:
     if table.image:
         x = x.reshape(-1, *table.image)
     names = json.dumps(table.labels.names).encode()
+    about = _about(table)
     arrays = {
         "x": x,
         "labels": table.labels.indices,
         "names": np.frombuffer(names, np.uint8),
-        "seal": np.array(_checksum(name, table)),
+        "seal": np.array(_checksum(name, table, about)),
     }
+    if about:
+        arrays["about"] = np.frombuffer(about, np.uint8)
     try:
         make_folder(folder(), mode=FOR_THE_USER_ALONE)
         write_npz(folder() / f"{name}.npz", arrays)
@@ -123,6 +156,7 @@ def store(name: str, table: Table) -> str:
     return ""
 
 
-def _checksum(name: str, table: Table) -> str:
+def _checksum(name: str, table: Table, about: bytes) -> str:
     """A text that no damaged file, and no other data set's file, holds."""
-    return f"{name} {fingerprint(table)}"
+    checksum = f"{name} {fingerprint(table)}"
+    return f"{checksum} {hashlib.sha256(about).hexdigest()}" if about else checksum

@@ -3,18 +3,22 @@
 import re
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlpcli.arrays import Raw
-from mlpcli.datasets import cache
+from mlpcli.datasets import cache, openmlfiles
 from mlpcli.datasets.labels import label_column
+from mlpcli.datasets.openmlfiles import Columns
 from mlpcli.datasets.table import Table, as_uint8_if_lossless, checked_table, with_test
 from mlpcli.errors import DataError
-from mlpcli.messages import Notify, announce_reading
+from mlpcli.messages import Notify, announce_reading, names_in_words
+from mlpcli.preprocessing.columns import Column
 
 MNIST_TEST = 10_000  # the last rows of mnist_784 are the test set that everyone uses
 INSTEAD = "Without a network, name local files: a folder of IDX files, an .npz or a .csv."
@@ -44,9 +48,9 @@ def mnist(notify: Notify) -> Table:
 
 
 def openml(spec: str, notify: Notify) -> Table:
-    """A data set from OpenML by NAME or NAME@VERSION; every feature must be numeric.
+    """A data set from OpenML by NAME or NAME@VERSION, with numbers and categories.
 
-    Raises DataError if it cannot be fetched, or cannot be learnt from.
+    Notes say what is left out. Raises DataError if it cannot be fetched, or cannot be learnt from.
     """
     origin = f"openml:{spec}"
     match = re.fullmatch(r"([\w.,()+-]+)(?:@([0-9]{1,9}))?", spec)
@@ -97,8 +101,6 @@ def _load_digits() -> Table:
 
 def _fetch(origin: str, name: str, version: int | str, notify: Notify) -> Table:
     """Fetch and parse with scikit-learn, in a temporary folder: only the table is kept."""
-    from sklearn.datasets import fetch_openml
-
     notify(
         f"Fetching {name} from OpenML. Parsing a large set takes minutes; "
         "it is kept for the next time."
@@ -106,14 +108,41 @@ def _fetch(origin: str, name: str, version: int | str, notify: Notify) -> Table:
     try:
         with tempfile.TemporaryDirectory() as home, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about retries and the set's status
-            bunch = fetch_openml(
-                name, version=version, as_frame=False, parser="liac-arff", data_home=home
-            )
+            read = _download(name, version, home)
     except Exception as error:  # a server's answer may make its parsers fail in any way
         raise DataError(
             f"{origin}: could not be fetched from openml.org ({_reason(error)}). {INSTEAD}"
         ) from error
-    return _from_bunch(origin, bunch)
+    if read is None:
+        raise DataError(
+            f"{origin}: has no label column of its own, or several, so there is nothing to learn."
+        )
+    if not isinstance(read.x, np.ndarray):
+        raise DataError(
+            f"{origin}: is sparse, that is, in a form for rows that are mostly zeros; "
+            "only dense data can be learnt from."
+        )
+    return _table(origin, read)
+
+
+def _download(name: str, version: int | str, home: str) -> Columns | None:
+    """What scikit-learn reads of a set, or else what is in the files that it downloads."""
+    from sklearn.datasets import fetch_openml
+
+    fetch = partial(fetch_openml, name, version=version, parser="liac-arff", data_home=home)
+    try:
+        return _from_bunch(fetch(as_frame=False))
+    except Exception:
+        if not openmlfiles.has_what_is_not_taken(Path(home)):
+            raise
+    try:
+        fetch(as_frame=True, target_column=None)  # downloads, and then asks for pandas
+    except ImportError:
+        pass
+    except Exception as error:
+        if not type(error).__module__.endswith("_arff"):  # its parser takes no dates
+            raise
+    return openmlfiles.read(Path(home))
 
 
 def _reason(error: Exception) -> str:
@@ -122,22 +151,43 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {words[:MAX_REASON]}"
 
 
-def _from_bunch(origin: str, bunch: Any) -> Table:
-    """The table of what fetch_openml returned; raises DataError if it cannot be learnt from."""
-    nominal = bunch.categories or {}
-    for name in bunch.feature_names:
-        if name in nominal:
-            raise DataError(
-                f"{origin}: the feature {name!r} is not numeric; only numbers can be learnt from."
-            )
+def _from_bunch(bunch: Any) -> Columns | None:
+    """What fetch_openml returned; None if not exactly one column is the label."""
     labels = bunch.target
-    if labels is None:
-        raise DataError(f"{origin}: has no label column of its own, so there is nothing to learn.")
-    if not isinstance(bunch.data, np.ndarray):
-        raise DataError(f"{origin}: is sparse; only dense data can be learnt from.")
-    if labels.dtype == object and labels.size == len(labels):
+    if labels is None or labels.size != len(labels):
+        return None
+    if labels.dtype == object:
         labels = label_column(*_distinct(labels))
-    return checked_table(origin, as_uint8_if_lossless(bunch.data), labels)
+    (label,) = bunch.target_names
+    return Columns(bunch.data, bunch.feature_names, bunch.categories or {}, label, labels, [], 0)
+
+
+def _table(origin: str, read: Columns) -> Table:
+    """The table of what was read; raises DataError if it cannot be learnt from."""
+    columns = [
+        Column(name, "category", tuple(read.levels[name]))
+        if name in read.levels
+        else Column(name, "number")
+        for name in read.names
+    ]
+    x = read.x if read.levels else as_uint8_if_lossless(read.x)
+    table = checked_table(origin, x, read.labels)
+    table = replace(table, notes=(*table.notes, *_left_out(origin, read)))
+    if table.image:
+        return table  # pixels need no names
+    return replace(table, columns=(*columns, Column(read.label, "label")))
+
+
+def _left_out(origin: str, read: Columns) -> Iterator[str]:
+    if read.left_out:
+        names = names_in_words(read.left_out)
+        yield f"{origin}: these columns hold text or dates, and are left out: {names}."
+    if read.n_without_label:
+        n_rows = len(read.x) + read.n_without_label
+        yield (
+            f"{origin}: {read.n_without_label:,} of {n_rows:,} rows have no label in "
+            f"{read.label}, and are left out."
+        )
 
 
 def _distinct(labels: Raw) -> tuple[list[str], Raw]:

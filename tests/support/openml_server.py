@@ -22,8 +22,15 @@ QUESTIONS = {
     "download": r"/data/v1/download/(\d+)(?:/.+\.arff)?",
 }
 Columns: TypeAlias = dict[str, str | list[str]]  # by name: an ARFF type, or nominal values
-TYPES = {"STRING": "string"}  # what OpenML calls an ARFF type; all others are "numeric"
+TYPES = {"STRING": "string", "DATE": "date"}  # what OpenML calls ARFF types; else "numeric"
 NO_RESULTS = {"error": {"code": "372", "message": "No results", "additional_information": ""}}
+
+
+def data_type(kind: str | list[str]) -> str:
+    """What OpenML calls the type of a column."""
+    if isinstance(kind, list):
+        return "nominal"
+    return TYPES.get(kind.split()[0], "numeric")
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class OpenmlSet:
     version: int = 1
     status: str = "active"
     sparse: bool = False
+    ignored: Sequence[str] = ()  # columns that OpenML says are not to be learnt from
 
     def arff(self) -> bytes:
         lines = [f'@RELATION "{self.name}"']
@@ -60,9 +68,9 @@ class OpenmlSet:
             {
                 "index": str(k),
                 "name": name,
-                "data_type": TYPES.get(kind, "numeric") if isinstance(kind, str) else "nominal",
+                "data_type": data_type(kind),
                 "is_target": str(name == self.target).lower(),
-                "is_ignore": "false",
+                "is_ignore": str(name in self.ignored).lower(),
                 "is_row_identifier": "false",
                 "number_of_missing_values": str(sum(row[k] is None for row in self.rows)),
             }

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,24 @@ from hypothesis import strategies as st
 from mlpcli.datasets import cache, named
 from mlpcli.datasets.table import Table, checked_table, fingerprint
 from mlpcli.errors import DataError
+from mlpcli.preprocessing.columns import Column
 from mlpcli.storage.writing import write_npz
 from tests.support.formats import damaged, many, npy, npz, put
 
 TABLE = checked_table("data", np.arange(6.0).reshape(3, 2), np.array(["a", "b", "a"]))
 IMAGES = checked_table(
     "data", np.arange(2 * 8 * 12, dtype=np.uint8).reshape(2, 8, 12), np.array([3, -1])
+)
+
+COLUMNS = (
+    Column("size", "number"),
+    Column("é", "category", ("a", "b")),
+    Column("class", "label"),
+)
+MIXED = replace(
+    checked_table("data", np.array([[1.5, 0], [np.nan, 1]]), np.array(["a", "b"])),
+    columns=COLUMNS,
+    notes=("data: 1 of 4 cells are missing (NaN).", "data: one was left out."),
 )
 
 
@@ -69,6 +82,52 @@ def test_the_same_table_gives_the_same_file_and_no_other(folder: Path) -> None:
     first = (folder / "name.npz").read_bytes()
     cache.store("name", IMAGES)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"name.npz": first}
+
+
+def test_columns_and_notes_come_back_with_the_origin_that_they_have_now() -> None:
+    assert cache.store("name", MIXED) == ""
+    again = cache.load("name", "elsewhere")
+    assert again is not None
+    assert again.columns == COLUMNS
+    np.testing.assert_array_equal(again.x, MIXED.x)
+    assert again.notes == (
+        "elsewhere: 1 of 4 cells are missing (NaN).",
+        "elsewhere: one was left out.",
+    )
+
+
+def kept(table: Table, folder: Path) -> dict[str, Any]:
+    """The arrays that the cache holds of a table."""
+    assert cache.store("name", table) == ""
+    with np.load(folder / "name.npz") as file:
+        return dict(file)
+
+
+def test_a_table_without_columns_is_kept_as_it_was_before_there_were_any(folder: Path) -> None:
+    assert sorted(kept(TABLE, folder)) == ["labels", "names", "seal", "x"]
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        b"",
+        b"{",
+        b"{}",
+        b"[]",
+        b'{"columns": [], "notes": []}',
+        b'{"columns": [["size", "number", []]], "notes": []}',
+        b'{"columns": [["size", "size", []], ["e", "number", []]], "notes": []}',
+        b'{"columns": [[1]], "notes": []}',
+        b'{"columns": null, "notes": [1]}',
+    ],
+)
+def test_columns_that_are_not_the_tables_are_not_believed(about: bytes, folder: Path) -> None:
+    arrays = kept(MIXED, folder)
+    write_npz(folder / "name.npz", arrays | {"about": np.frombuffer(about, np.uint8)})
+    assert cache.load("name", "data") is None
+    del arrays["about"]
+    write_npz(folder / "name.npz", arrays)
+    assert cache.load("name", "data") is None
 
 
 SEAL = f"name {fingerprint(TABLE)}"

@@ -20,6 +20,7 @@ from mlpcli.datasets import named
 from mlpcli.datasets.classes import class_names
 from mlpcli.datasets.table import fingerprint
 from mlpcli.errors import DataError
+from mlpcli.preprocessing.columns import Column
 from tests.support.openml_server import (
     Columns,
     Openml,
@@ -72,6 +73,31 @@ SETS = [
     OpenmlSet(
         "sparse", NUMERIC | {"kind": COLOURS}, [[0, 2, "red"], [3, 0, "blue"]], "kind", sparse=True
     ),
+    OpenmlSet("endless", NUMERIC | {"kind": COLOURS}, [["inf", 2, "red"]], "kind"),
+    OpenmlSet(
+        "mixed",
+        {
+            "size": "REAL",
+            "text": "STRING",
+            "colour": COLOURS,
+            "when": "DATE 'yyyy-MM-dd'",
+            "id": "STRING",
+            "kind": ["x", "y"],
+        },
+        [
+            [1, "'some, words'", "green", "'2020-01-02'", "a", "x"],
+            [2, None, None, None, "b", None],
+            [None, "'it\\'s'", "red", "'2020-01-03'", "c", "y"],
+        ],
+        "kind",
+        ignored=["id"],
+    ),
+    OpenmlSet(
+        "counted-words",
+        {"text": "STRING", "n": "INTEGER", "kind": "INTEGER"},
+        [["a", 1, 10], ["b", 2, None], ["c", 3, 9]],
+        "kind",
+    ),
     OpenmlSet("targetless", NUMERIC, [[1, 2], [3, 4]]),
     OpenmlSet("BNG(a,b,1)", NUMERIC | {"kind": COLOURS}, [[1, 2, "red"], [3, 4, "blue"]], "kind"),
 ]
@@ -122,9 +148,11 @@ def test_the_last_ten_thousand_rows_of_mnist_are_its_test_rows(
 
 ALONE = """
 import sys
+from mlpcli.datasets.options import ReadingOptions
 from mlpcli.datasets.sources import read
 from mlpcli.datasets.table import fingerprint
-print(fingerprint(read(sys.argv[1], "", print)), "sklearn" in sys.modules, "scipy" in sys.modules)
+table = read(sys.argv[1], ReadingOptions(), print)
+print(fingerprint(table), "sklearn" in sys.modules, "scipy" in sys.modules)
 """
 
 
@@ -193,31 +221,89 @@ def test_each_version_is_cached_by_itself(
     assert names == ["openml-iris@1.npz", "openml-iris@3.npz", "openml-iris@active.npz"]
 
 
+def test_names_kinds_and_levels_are_those_of_openml(openml: Openml, messages: list[str]) -> None:
+    for _ in range(2):  # the second time from the cache
+        table = named.openml("coloured", messages.append)
+        assert table.columns == (
+            Column("a", "number"),
+            Column("b", "number"),
+            Column("colour", "category", ("red", "green", "blue")),
+            Column("kind", "label"),
+        )
+        np.testing.assert_array_equal(table.x, [[1, 2, 0]])
+        assert (table.labels.tolist(), table.notes) == (["blue"], ())
+    assert len(messages) == 1
+
+
+def test_missing_cells_are_counted_and_kept(openml: Openml, messages: list[str]) -> None:
+    for _ in range(2):
+        table = named.openml("holes", messages.append)
+        np.testing.assert_array_equal(table.x, [[1, 2], [3, np.nan]])
+        assert table.notes == ("openml:holes: 1 of 4 cells are missing (NaN).",)
+
+
+def test_text_dates_and_rows_without_labels_are_left_out_and_said(
+    openml: Openml, messages: list[str]
+) -> None:
+    for _ in range(2):
+        table = named.openml("mixed", messages.append)
+        assert table.columns == (
+            Column("size", "number"),
+            Column("colour", "category", ("red", "green", "blue")),
+            Column("kind", "label"),
+        )
+        np.testing.assert_array_equal(table.x, [[1, 1], [np.nan, 0]])
+        assert table.labels.tolist() == ["x", "y"]
+        assert table.notes == (
+            "openml:mixed: 1 of 4 cells are missing (NaN).",
+            "openml:mixed: these columns hold text or dates, and are left out: text, when.",
+            "openml:mixed: 1 of 3 rows have no label in kind, and are left out.",
+        )
+    assert len(messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "x", "labels", "said"),
+    [
+        ("words", [[1, 2]], ["red"], "these columns hold text or dates, and are left out: text."),
+        ("unlabelled", [[1, 2]], ["red"], "1 of 2 rows have no label in kind, and are left out."),
+        ("counted-words", [[1], [3]], ["10", "9"], "1 of 3 rows have no label in kind, and are"),
+    ],
+)
+def test_what_scikit_learn_does_not_take_is_left_out(
+    spec: str, x: Any, labels: list[str], said: str, openml: Openml, messages: list[str]
+) -> None:
+    table = named.openml(spec, messages.append)
+    np.testing.assert_array_equal(table.x, x)
+    assert table.labels.tolist() == labels
+    assert table.notes[-1].startswith(f"openml:{spec}: {said}")
+
+
+def test_damaged_data_with_text_leaves_a_sentence_and_no_cache(
+    openml: Openml, folder: Path, messages: list[str]
+) -> None:
+    for spoil in (flipped, cut, other_arff(lambda arff: arff.replace("green", "grey"))):
+        openml.spoil = broken("download", with_body(spoil))
+        with pytest.raises(DataError, match=r"^openml:mixed: could not be fetched from openml"):
+            named.openml("mixed", messages.append)
+    assert not folder.exists()
+
+
 FAILED = "could not be fetched from openml.org ("
 
 
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("coloured", "the feature 'colour' is not numeric; only numbers can be learnt from."),
+        ("sparse", "is sparse, that is, in a form for rows that are mostly zeros; only dense data"),
+        ("targetless", "has no label column of its own, or several, so there is nothing to learn."),
         (
-            "holes",
-            "1 feature values are missing, infinite or too large; "
-            "the first is nan in row 1, column 1 ",
+            "endless",
+            "1 feature values are infinite or too large; the first is inf in row 0, col",
         ),
-        ("sparse", "is sparse; only dense data can be learnt from."),
-        ("targetless", "has no label column of its own, so there is nothing to learn."),
         (
             "measured",
             "the label in row 0 (counted from 0) is 0.5; labels must be whole numbers or strings",
-        ),
-        (
-            "words",
-            FAILED + "ValueError: STRING attributes are not supported",
-        ),
-        (
-            "unlabelled",
-            FAILED + "ValueError: Target column 'kind' has 1 missing values",
         ),
         (
             "nosuch",
