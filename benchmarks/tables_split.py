@@ -46,7 +46,7 @@ def split(table: TextTable, number: int, folder: Path) -> Split:
     """Split a table 80/20, each class alike, and write both parts into the folder."""
     splitter = StratifiedShuffleSplit(1, test_size=TEST_SHARE, random_state=number)
     x, is_category = _encoded(table)
-    y = np.array([table.classes.index(label) for label in table.labels])
+    classes, y = np.unique(table.labels, return_inverse=True)
     ((train, test),) = splitter.split(x, y)
     parts = table.rows(train.tolist()), table.rows(test.tolist())
     return Split(
@@ -60,7 +60,7 @@ def split(table: TextTable, number: int, folder: Path) -> Split:
         y_train=y[train],
         y_test=y[test],
         is_category=is_category,
-        classes=table.classes,
+        classes=classes.tolist(),
     )
 
 
