@@ -54,7 +54,7 @@ class Data(Section):
         "digits", min_length=1, description="`digits`, `mnist`, `openml:NAME[@VERSION]` or a path"
     )
     target: Place = Field(
-        "", description="the label's column: a name, or a place from 1, -1 the last; the default"
+        "", description="the label's column, by its name or its place from 1; empty for the last"
     )
     header: Literal["auto"] | bool = Field(
         "auto", description="whether the first line of a table has the columns' names"
@@ -98,7 +98,7 @@ class Net(Section):
     )
     initial: Literal["uniform", "normal"] = Field(
         "uniform",
-        description="the first weights; `normal` takes the size of the inputs into account",
+        description="how the first weights are drawn; `normal` goes by the size of the inputs",
     )
 
 
@@ -194,7 +194,7 @@ def allowed(field: FieldInfo) -> str:
 
 def _allowed(kind: Any, metadata: Sequence[Any]) -> str:
     if get_origin(kind) is Literal:
-        names = ", ".join(get_args(kind))
+        names = ", ".join(name if name.isalnum() else repr(name) for name in get_args(kind))
         return names if len(get_args(kind)) == 1 else f"one of {names}"
     if get_origin(kind) is Annotated:
         inner, field = get_args(kind)
