@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mlpcli.arrays import Raw
+from tests.support.mixed_tables import write_mixed_rows
 
 ROOT = Path(__file__).parents[2]
 MNIST = ROOT.parent / "shared" / "data" / "mnist"
@@ -36,13 +37,24 @@ def wide_case(data: Path, name: str, epochs: int, *words: str) -> Case:
     return Case(f"wide rows, two processes, {name}", ("--data", str(data), *sizes, *words))
 
 
+def mixed_case(data: Path, epochs: int, *words: str) -> Case:
+    """A run on numbers, words and gaps, without validation rows."""
+    rows = write_mixed_rows(data.with_name("mixed.csv"))
+    sizes = ("--hidden", "32", "--epochs", str(epochs))
+    return Case("mixed table", ("--data", str(rows), *sizes, *words))
+
+
 def crash_cases(data: Path) -> list[Case]:
-    """Both optimizers, one process and two, early stopping, checkpoints after each batch or not."""
+    """Both optimizers, one process and two, early stopping, checkpoints after each batch or not.
+
+    One is of a table, by its own recipe.
+    """
     early_stopping = ("--set", "training.patience=6", "--lr", "0.1")
     return [
         digits_case("momentum", 100),
         digits_case("Adam", 80, *ADAM, *SAVE_OFTEN),
         wide_case(data, "momentum", 12, *SAVE_OFTEN),
+        mixed_case(data, 40, *SAVE_OFTEN),
         digits_case("early stopping", 300, *early_stopping, *SAVE_OFTEN),
         wide_case(data, "Adam", 10, *ADAM, *SAVE_OFTEN),
         digits_case("momentum, saved often", 100, *SAVE_OFTEN),

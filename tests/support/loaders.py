@@ -15,15 +15,18 @@ from mlpcli.commands import settings
 from mlpcli.config import Config
 from mlpcli.datasets import cache, csvfile, idx
 from mlpcli.datasets import npz as npzfile
+from mlpcli.datasets.options import ReadingOptions
 from mlpcli.datasets.table import checked_table, fingerprint
 from mlpcli.model.network import Network
 from mlpcli.model.state import Best, Streams
+from mlpcli.prediction.predictor import Predictor
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.storage import checkpoint, modelfile
 from mlpcli.storage.checkpoint import Checkpoint, RunRecord
 from mlpcli.storage.modelfile import Model
 from mlpcli.training.loop import new_state
 from tests.support import formats
+from tests.support.mixed_tables import mixed_model, mixed_rows
 from tests.support.mutations import (
     Mutation,
     mutate_archive,
@@ -42,6 +45,9 @@ CSV = [
     b"1,2,a\n3,4,b\n5,6.5,a\n",
     b"one;two;label\n1;2;x\n-3e5;4;y\n",
     b'1\t2\t"a ""b"""\r\n3\t4\t"c\nd"\r\n',
+    b"id,age,tree,label\n1,?,oak,x\n2,3.5,'elm',y\n3,,oak,x\n4,1e3,NA,y\n",
+    b"4 2024-01-01 red |x\n5 2024-01-02 blue |y\n",
+    "a;b;label\n1,5;é;x\n".encode("utf-16"),
 ]
 TOML = b"""[data]
 source = "a.csv"
@@ -128,7 +134,7 @@ def _csv_files(folder: Path) -> list[bytes]:
 
 def _read_csv(folder: Path, content: bytes) -> object:
     path = formats.put(folder / "rows.csv", content)
-    return csvfile.read(path, "label" if b"label" in content else "")
+    return csvfile.read(path, ReadingOptions(target="label" if b"label" in content else ""))
 
 
 def _config_files(folder: Path) -> list[bytes]:
@@ -144,13 +150,32 @@ def _model_files(folder: Path) -> list[bytes]:
     """One as it is written, and one of another program, without a seal."""
     path = folder / "made.npz"
     modelfile.save(path, small_model())
+    return [path.read_bytes(), _unsealed(path)]
+
+
+def _unsealed(path: Path) -> bytes:
+    """The same model as another program would write it."""
     with np.load(path) as file:
         arrays = dict(file)
     header = json.loads(arrays["header"].tobytes())
     del header["sealed"]
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    members = {f"{name}.npy": formats.npy(array) for name, array in arrays.items()}
-    return [path.read_bytes(), formats.npz(members)]
+    return formats.npz({f"{name}.npy": formats.npy(array) for name, array in arrays.items()})
+
+
+def _mixed_files(folder: Path) -> list[bytes]:
+    """A model of numbers, words and gaps, without a seal, so that its header can be anything."""
+    path = folder / "made.npz"
+    modelfile.save(path, mixed_model())
+    return [_unsealed(path)]
+
+
+def _read_columns(folder: Path, content: bytes) -> object:
+    """A model that can be read can be used."""
+    model = Predictor(modelfile.load(formats.put(folder / "model.npz", content)))
+    raw = np.resize(mixed_rows(), (40, model.model.preprocessing.n_raw))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return model.probabilities(raw)
 
 
 def _read_model(folder: Path, content: bytes) -> object:
@@ -196,6 +221,7 @@ LOADERS = {
     "csv": Loader(_csv_files, (mutate_text,), _read_csv),
     "config": Loader(_config_files, (mutate_text,), _read_config),
     "model": Loader(_model_files, ARCHIVE + SEALED, _read_model),
+    "columns": Loader(_mixed_files, ARCHIVE, _read_columns),
     "checkpoint": Loader(_checkpoint_files, SEALED, _read_checkpoint),
     "cache": Loader(_cache_files, ARCHIVE, _read_cached),
 }
