@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from mlpcli.arrays import Floats
+from mlpcli.datasets.csvblocks import as_slice
 from mlpcli.datasets.csvcells import Levels, Numbers
 from mlpcli.datasets.csvroles import ABSENT
-from mlpcli.datasets.csvrows import Rows, TextRows, as_slice
+from mlpcli.datasets.csvrows import Rows, TextRows
 from mlpcli.datasets.csvwords import WordTable
 from mlpcli.datasets.options import ReadingOptions
 from mlpcli.preprocessing.columns import Column

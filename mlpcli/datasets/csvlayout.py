@@ -8,9 +8,10 @@ from itertools import islice
 from pathlib import Path
 
 from mlpcli.config import Place
+from mlpcli.datasets.csvblocks import Dialect
 from mlpcli.datasets.csvcells import as_number
 from mlpcli.datasets.csvheader import is_header, is_word
-from mlpcli.datasets.csvrows import Dialect, read_rows, with_single_spaces
+from mlpcli.datasets.csvrows import read_rows, with_single_spaces
 from mlpcli.datasets.options import ReadingOptions
 from mlpcli.errors import DataError
 from mlpcli.storage.reading import SMALL, check_memory

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from mlpcli.arrays import Floats, Raw
 from mlpcli.config import MISSING
 from mlpcli.datasets import csvbytes, csvrows
+from mlpcli.datasets.csvblocks import ByteRows, Dialect, cut_bytes
 from mlpcli.datasets.csvbytes import Spans, parse_numbers
 from mlpcli.datasets.csvcells import Levels, Numbers
-from mlpcli.datasets.csvrows import ByteRows, Dialect, Rows, TextRows, cut
+from mlpcli.datasets.csvrows import Rows, TextRows, cut
 from tests.support.formats import many
 
 
@@ -158,7 +159,7 @@ def test_bytes_are_cut_as_the_csv_module_cuts_them(
     block = "".join(dialect.delimiter.join(row) + "\n" for row in table).encode()
     if dialect.delimiter == " ":
         block = csvrows.with_single_spaces(block)
-    fast = csvrows._cut_bytes(block, dialect, 1)
+    fast = cut_bytes(block, dialect, 1)
     if fast is None:
         return
     slow = csvrows._cut_lines("file", csvrows._Lines(block, iter(()), 1), dialect)
