@@ -59,7 +59,7 @@ def read_features(path: Path, options: ReadingOptions) -> Raw:
     name = find_features(path, arrays)
     origin = f"{path} ({name})"
     x, _ = _without_channels(origin, arrays[name])
-    check_rows(path, x.size and len(x))
+    check_rows(path, len(x) if x.ndim and x.size else 0)
     no_labels = np.zeros(len(x) if x.ndim else 0, np.uint8)
     table = checked_table(origin, x, no_labels)
     return fitted_features(origin, table.x, options.columns)
@@ -68,7 +68,7 @@ def read_features(path: Path, options: ReadingOptions) -> Raw:
 def _read_pair(path: Path, arrays: Mapping[str, Raw], pair: Pair) -> Table:
     origin = f"{path} ({pair.x}, {pair.y})"
     x, channels = _without_channels(origin, arrays[pair.x])
-    check_rows(path, x.size and len(x))
+    check_rows(path, len(x) if x.ndim and x.size else 0)
     y, one_hot = _without_one_hot(origin, arrays[pair.y])
     table = checked_table(origin, x, y)
     notes = [note for note in (channels, one_hot) if note]
