@@ -125,10 +125,21 @@ def load(path: Path) -> Model:
     _check_arrays(path, arrays, K=len(header["classes"]))
     network = _network(arrays, header["activation"])
     try:
-        columns, preprocessing = parsed(header.get("columns"), arrays["offset"], arrays["scale"])
+        columns, preprocessing = parsed(_records(header), arrays["offset"], arrays["scale"])
     except ValueError as error:
         raise ModelError(f"{path}: the columns in its header are not usable: {error}.") from error
     return Model(network, preprocessing, header, columns)
+
+
+def _records(header: Header) -> Any:
+    """What the header says of the columns; in version 1, that is a name for each feature or naught.
+
+    A version 1 header without such names was never refused for them.
+    """
+    records = header.get("columns")
+    if header["version"] != 1:
+        return records
+    return [str(name) for name in records] if isinstance(records, list) else None
 
 
 def _network(arrays: Arrays, activation: str) -> Network:

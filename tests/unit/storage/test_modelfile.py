@@ -3,7 +3,9 @@
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from mlpcli.commands import settings
 from mlpcli.errors import ModelError
 from mlpcli.model.activations import ACTIVATIONS
 from mlpcli.model.network import Network
+from mlpcli.preprocessing.columns import Column
+from mlpcli.preprocessing.encoding import Encoding, Inputs
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.storage.modelfile import ARRAYS, Model, load, save
 from tests.support.command import SMALL, Command, write_csv
@@ -80,8 +84,8 @@ def test_a_model_comes_back_as_it_was(activation: str, tmp_path: Path) -> None:
     save(tmp_path / "m.npz", model)
     read = load(tmp_path / "m.npz")
     np.testing.assert_array_equal(read.network.theta, model.network.theta)
-    np.testing.assert_array_equal(read.scaling.offset, model.scaling.offset)
-    np.testing.assert_array_equal(read.scaling.scale, model.scaling.scale)
+    np.testing.assert_array_equal(read.preprocessing.offset, model.preprocessing.offset)
+    np.testing.assert_array_equal(read.preprocessing.scale, model.preprocessing.scale)
     assert (read.network.shape, read.network.activation) == (model.network.shape, activation)
     assert (read.classes, read.header["note"]) == (("no", "yes"), "[ü]")
 
@@ -149,7 +153,7 @@ def test_the_header_says_all_that_it_promises(digits_run: Path) -> None:
     header = header_of(digits_run / "model.npz")
     result = json.loads((digits_run / "result.json").read_text(encoding="utf-8"))
     config = settings.load(digits_run / "config.toml", {}, [])
-    assert (header["format"], header["version"]) == ("mlpcli-model", 1)
+    assert (header["format"], header["version"]) == ("mlpcli-model", 2)
     assert (header["activation"], header["image"]) == ("relu", [8, 8])
     assert header["classes"] == [str(digit) for digit in range(10)]
     assert header["config"] == config.model_dump()
@@ -188,14 +192,17 @@ def test_the_header_holds_absolute_data_paths_and_nothing_of_time_or_place(
     assert '"seconds"' not in json.dumps(header)
 
 
-# Twenty lines of NumPy, from the description of the file alone
+# Forty lines of NumPy, from the description of the file alone
+
+Cells = list[list[str]]  # of all columns, the label's too; one without text is missing
 
 
-def numpy_scores(path: Path, x: Raw, names: list[str]) -> tuple[float, float]:
-    """The accuracy and the mean loss of a model file on raw rows x with these class names."""
+def numpy_scores(path: Path, rows: Cells, truth: list[str]) -> tuple[float, float]:
+    """The accuracy and the mean loss of a model file on these rows with these class names."""
     with np.load(path) as model:
         header = json.loads(model["header"].tobytes())
-        a = ((x - model["offset"]) * model["scale"]) @ model["W1"] + model["b1"]
+        x = numpy_inputs(header["columns"], rows, model["offset"], model["scale"])
+        a = x @ model["W1"] + model["b1"]
         phi: dict[str, Callable[[Raw], Raw]] = {
             "relu": lambda a: np.maximum(a, 0),
             "tanh": np.tanh,
@@ -205,42 +212,82 @@ def numpy_scores(path: Path, x: Raw, names: list[str]) -> tuple[float, float]:
         z = phi[header["activation"]](a) @ model["W2"] + model["b2"]
     z = z - z.max(axis=1, keepdims=True)
     log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-    labels = np.array([header["classes"].index(name) for name in names])
-    loss = -log_p[np.arange(len(x)), labels].mean()
+    labels = np.array([header["classes"].index(name) for name in truth])
+    loss = -log_p[np.arange(len(rows)), labels].mean()
     return float((log_p.argmax(axis=1) == labels).mean()), float(loss)
 
 
-def digits_rows(tmp_path: Path) -> tuple[str, Raw, list[str]]:
+def numpy_inputs(columns: Any, rows: Cells, offset: Raw, scale: Raw) -> Raw:
+    """The network's input x (N,D)."""
+    if columns is None:
+        return (np.array(rows, float)[:, : len(offset)] - offset) * scale
+    x = np.zeros((len(rows), len(offset)))
+    for row, cells in zip(x, rows, strict=True):
+        for column, cell in zip(columns, cells, strict=True):
+            for place, t in numpy_places(column, cell):
+                row[place] = (t - offset[place]) * scale[place]
+    return x
+
+
+def numpy_places(column: dict[str, Any], cell: str) -> Iterator[tuple[int, float]]:
+    """The places that a cell fills, and what with."""
+    if cell == "":
+        if "missing" in column:
+            yield column["missing"], 1
+    elif column["kind"] == "number":
+        if "value" in column:
+            yield column["value"], float(cell)
+        for n, (left, right) in enumerate(pairwise(column.get("edges", []))):
+            t = (float(cell) - left) / (right - left)
+            yield column["bins"] + n, min(max(t, 0), 1)
+    elif "places" in column:  # which a category that is constant has not
+        yield column["places"][column["levels"].index(cell)], 1
+
+
+def digits_rows(tmp_path: Path) -> tuple[str, Cells]:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return "digits", bunch.data, [str(label) for label in bunch.target]
+    labelled = zip(bunch.data.tolist(), bunch.target.tolist(), strict=True)
+    return "digits", [[*map(str, row), str(label)] for row, label in labelled]
 
 
-def csv_rows(tmp_path: Path) -> tuple[str, Raw, list[str]]:
+def csv_rows(tmp_path: Path) -> tuple[str, Cells]:
     path = write_csv(tmp_path / "rows.csv", ("red", "green", "blue"), rows=90)
-    lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
-    return (
-        str(path),
-        np.array([line[:-1] for line in lines], float),
-        [line[-1].strip('"') for line in lines],
-    )
+    lines = path.read_text(encoding="utf-8").replace('"', "").splitlines()
+    return str(path), [line.split(",") for line in lines]
+
+
+def mixed_rows(tmp_path: Path) -> tuple[str, Cells]:
+    """Numbers and words, either with gaps, an id and a constant."""
+    rng = np.random.default_rng(0)
+    cells = []
+    for n in range(120):
+        age = "" if n % 7 == 0 else f"{rng.normal(n % 2, 0.5):.3f}"
+        tree = "" if n % 11 == 0 else str(rng.choice(["ash", "elm", "oak"]))
+        few = str(rng.integers(4))
+        cells.append([str(n), age, tree, few, "same", ("no", "yes")[n % 2]])
+    lines = ["number,age,tree,few,word,answer", *(",".join(row) for row in cells)]
+    path = tmp_path / "mixed.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path), cells
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("rows", [digits_rows, csv_rows])
+@pytest.mark.parametrize("rows", [digits_rows, csv_rows, mixed_rows])
 def test_plain_numpy_gets_the_scores_that_eval_prints(
-    rows: Callable[[Path], tuple[str, Raw, list[str]]],
+    rows: Callable[[Path], tuple[str, Cells]],
     activation: str,
     command: Command,
     tmp_path: Path,
 ) -> None:
-    source, x, names = rows(tmp_path)
+    source, cells = rows(tmp_path)
     settings = ("--set", f"network.activation={activation}", "--epochs", 4, "--hidden", 16)
     assert command("train", "--data", source, *settings, "--out", "run").exit_code == 0
     printed = json.loads(command("eval", "run", "--data", source, "--json").stdout)
-    accuracy, loss = numpy_scores(tmp_path / "run" / "model.npz", x, names)
-    assert printed["rows"] == len(x)
+    truth = [row[-1] for row in cells]
+    accuracy, loss = numpy_scores(tmp_path / "run" / "model.npz", cells, truth)
+    assert printed["rows"] == len(cells)
     assert printed["accuracy"] == accuracy
     assert printed["loss"] == pytest.approx(loss, rel=1e-5)
 
@@ -319,7 +366,8 @@ def test_a_header_that_cannot_be_read_is_refused(header: Raw, path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"version": 2}, "is a model of format version 2; this mlpcli reads version 1"),
+        ({"version": 3}, "is a model of format version 3; this mlpcli reads the versions 1 to 2"),
+        ({"version": 0}, "is a model of format version 0; this mlpcli reads the versions 1 to 2"),
         ({"version": "1"}, "is a model of format version '1'"),
         ({"format": "another"}, "does not say format, activation, classes"),
         ({"activation": "swish"}, "does not say format, activation, classes"),
@@ -368,11 +416,49 @@ def test_an_array_that_claims_another_size_than_it_has_is_refused(
         (None, ()),
     ],
 )
-def test_columns_have_names_where_the_header_has_one_for_each_feature(
-    columns: Any, expected: tuple[str, ...], tmp_path: Path
+def test_columns_of_version_1_have_names_where_the_header_has_one_for_each_feature(
+    columns: Any, expected: tuple[str, ...], path: Path
 ) -> None:
-    save(tmp_path / "m.npz", a_model(columns=columns))
-    assert load(tmp_path / "m.npz").columns == expected
+    header = header_of(path) | {"version": 1, "sealed": False, "columns": columns}
+    write_with(path, header=as_header(header))
+    assert load(path).columns == tuple(Column(name, "number") for name in expected)
+
+
+def test_a_model_of_version_1_scores_as_one_of_today_without_columns(path: Path) -> None:
+    now = load(path)
+    header = header_of(path) | {"version": 1, "sealed": False}
+    header.pop("columns")
+    write_with(path, header=as_header(header))
+    before = load(path)
+    assert before.columns == ()
+    assert isinstance(before.preprocessing, Scaling)
+    np.testing.assert_array_equal(before.network.theta, now.network.theta)
+    np.testing.assert_array_equal(before.preprocessing.offset, now.preprocessing.offset)
+    np.testing.assert_array_equal(before.preprocessing.scale, now.preprocessing.scale)
+
+
+@pytest.mark.parametrize("columns", ["abcd", [1, 2, 3, 4], [{}], {"name": "a", "kind": "number"}])
+def test_columns_of_version_2_that_make_no_sense_are_refused(columns: Any, path: Path) -> None:
+    write_with(path, header=as_header(header_of(path) | {"sealed": False, "columns": columns}))
+    assert "the columns in its header are not usable" in refused(path)
+
+
+def test_the_columns_of_a_table_come_back_with_their_encoding(tmp_path: Path) -> None:
+    columns = (
+        Column("age", "number"),
+        Column("id", "ignored"),
+        Column("tree", "category", ("ash", "elm")),
+        Column("kind", "label"),
+    )
+    inputs = (Inputs(value=0, missing=1), Inputs(), Inputs(levels=(2, 3)))
+    model = a_model()
+    encoding = Encoding(inputs, model.preprocessing.offset, model.preprocessing.scale)
+    save(tmp_path / "m.npz", replace(model, preprocessing=encoding, columns=columns))
+    read = load(tmp_path / "m.npz")
+    assert read.columns == columns
+    assert read.feature_columns == columns[:3]
+    assert isinstance(read.preprocessing, Encoding)
+    assert read.preprocessing.inputs == inputs
 
 
 def test_saving_leaves_the_model_s_own_header_as_it_was(tmp_path: Path) -> None:
