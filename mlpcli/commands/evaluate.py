@@ -138,7 +138,7 @@ def _own_rows(
             f"{path}: its header does not say what it was trained on. Name the data with --data."
         )
     if moved_to is not None:
-        config = with_values(config, {"data.source": moved_to})
+        config = with_values(config, {"data.source": absolute(moved_to)})
     data = _own_data(config, notify)
     _check_same_data(path, model, data)
     own_source = getattr(config.data, split, None)  # a path, where the part has a source of its own

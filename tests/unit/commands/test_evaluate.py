@@ -14,7 +14,6 @@ from mlpcli.model.metrics import wilson_interval
 from mlpcli.model.network import Network
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.storage import modelfile
-from mlpcli.storage.modelfile import Model
 from tests.support.command import SMALL, Command, write_csv
 
 CLASSES = ("red", "green", "blue")
@@ -47,7 +46,7 @@ def refused(command: Command, *words: object) -> str:
 def rewritten(run: Path, **header: Any) -> Path:
     """The model file of the run, with these entries of its header changed."""
     model = modelfile.load(run / "model.npz")
-    modelfile.save(run / "model.npz", Model(model.network, model.scaling, model.header | header))
+    modelfile.save(run / "model.npz", replace(model, header=model.header | header))
     return run
 
 
@@ -217,9 +216,24 @@ def test_an_accuracy_that_is_just_the_least_is_enough(digits_run: Path, command:
 # What does not fit
 
 
-def test_data_and_split_together_are_refused(digits_run: Path, command: Command) -> None:
-    said = refused(command, digits_run, "--data", "digits", "--split", "test")
-    assert "--split is for the rows of the model's own run" in said
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_split_of_data_that_is_not_the_run_s_own_is_refused(
+    split: str, digits_run: Path, command: Command
+) -> None:
+    np.savez("other.npz", x=np.zeros((20, 64)), y=np.arange(20) % 10)
+    said = refused(command, digits_run, "--data", "other.npz", "--split", split)
+    assert (
+        f"other.npz: is not the data of the model's own run, so it has no {split} rows; leave out "
+        "--split." in said
+    )
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_the_run_s_own_data_by_its_name_takes_a_split(
+    split: str, digits_run: Path, command: Command
+) -> None:
+    own = scores(command, digits_run, "--split", split)
+    assert scores(command, digits_run, "--data", "digits", "--split", split) == own
 
 
 def test_data_that_has_changed_is_refused(csv_run: Path, command: Command, tmp_path: Path) -> None:
@@ -228,21 +242,36 @@ def test_data_that_has_changed_is_refused(csv_run: Path, command: Command, tmp_p
     assert scores(command, csv_run, "--data", "rows.csv")["rows"] == 151
 
 
-def test_data_that_has_moved_is_refused(csv_run: Path, command: Command, tmp_path: Path) -> None:
+def test_data_that_has_moved_is_refused_and_known_again_where_it_is_named(
+    csv_run: Path, command: Command, tmp_path: Path
+) -> None:
+    own = scores(command, csv_run)
     (tmp_path / "rows.csv").rename(tmp_path / "elsewhere.csv")
     assert "rows.csv: cannot be found" in refused(command, csv_run)
     assert scores(command, csv_run, "--data", "elsewhere.csv")["rows"] == 150
+    again = scores(command, csv_run, "--data", "elsewhere.csv", "--split", "test")
+    assert again == own | {"data": str(tmp_path / "elsewhere.csv")}
 
 
-@pytest.mark.parametrize(
-    ("features", "said"), [(2, "has 2 features"), (4, "has 4 features"), (65, "has 65 features")]
-)
+@pytest.mark.parametrize("features", [2, 4, 65])
 def test_another_number_of_features_is_refused(
-    features: int, said: str, csv_run: Path, command: Command, tmp_path: Path
+    features: int, csv_run: Path, command: Command, tmp_path: Path
 ) -> None:
     write_csv(tmp_path / "other.csv", CLASSES, features=features)
-    assert f"other.csv: {said}, and the model has 3; both must have the same." in refused(
-        command, csv_run, "--data", "other.csv"
+    assert (
+        f"other.csv: has {features + 1} columns, and the model needs 4. Without names in both, "
+        "columns are matched by their places." in refused(command, csv_run, "--data", "other.csv")
+    )
+
+
+@pytest.mark.parametrize("features", [3, 63, 65])
+def test_an_array_of_another_number_of_features_is_refused(
+    features: int, digits_run: Path, command: Command
+) -> None:
+    np.savez("other.npz", x=np.zeros((20, features)), y=np.arange(20) % 10)
+    assert (
+        f"other.npz (x, y): has {features} features, and the model has 64; both must have the same."
+        in refused(command, digits_run, "--data", "other.npz")
     )
 
 
@@ -305,7 +334,7 @@ def test_columns_in_another_order_are_scored_by_their_names(
         json.loads(command("eval", "run", "--data", "turned.csv", "--json").stdout)["accuracy"] == 1
     )
     assert (
-        "other.csv: has no column 'a', which the model has."
+        "other.csv: lacks columns that the model needs: a. Its own are b, c, kind."
         in command("eval", "run", "--data", "other.csv").stderr
     )
 
@@ -336,6 +365,6 @@ def test_a_model_that_takes_other_features_than_its_own_data_has_is_refused(
     wider = Network(model.network.shape._replace(D=5), model.network.activation)
     modelfile.save(
         csv_run / "model.npz",
-        replace(model, network=wider, scaling=Scaling(np.zeros(5), np.ones(5))),
+        replace(model, network=wider, preprocessing=Scaling(np.zeros(5), np.ones(5)), columns=()),
     )
     assert "takes 5 features, and its own data has 3." in refused(command, csv_run)

@@ -120,7 +120,12 @@ def after_one_epoch(event: Event) -> StopReason | None:
 def stopped(tmp_path: Path) -> Path:
     """The folder of a run of a CSV file that was stopped after the first of four epochs."""
     path = write_csv(tmp_path / "rows.csv")
-    sets = (f"data.source={path}", "training.epochs=4", "optimizer.schedule=constant")
+    sets = (
+        "recipe=plain",
+        f"data.source={path}",
+        "training.epochs=4",
+        "optimizer.schedule=constant",
+    )
     run.execute(planned(tmp_path / "run", *sets), [after_one_epoch])
     return tmp_path / "run"
 
@@ -160,6 +165,9 @@ def test_a_plan_to_go_on_writes_nothing(stopped: Path) -> None:
     ("key", "now", "then"),
     [
         ("seed", "1", "0"),
+        ("recipe", "'tables'", "'plain'"),
+        ("data.validation", "0.0", "0.1"),
+        ("data.bins", "16", "0"),
         ("data.scaling", "'none'", "'standard'"),
         ("data.test", "0.3", "0.2"),
         ("data.target", "'x'", "''"),
@@ -170,6 +178,8 @@ def test_a_plan_to_go_on_writes_nothing(stopped: Path) -> None:
         ("optimizer.lr", "0.25", "0.05"),
         ("optimizer.schedule", "'linear'", "'constant'"),
         ("training.batch_size", "7", "32"),
+        ("training.label_smoothing", "0.1", "0.0"),
+        ("training.class_weight", "'balanced'", "'none'"),
     ],
 )
 def test_another_value_is_refused_by_its_name_with_both(
@@ -182,7 +192,10 @@ def test_another_value_is_refused_by_its_name_with_both(
     assert said.startswith(
         f"{key} is {then} in {stopped} and {now} here: that would be another run."
     )
-    assert "A resumed run may change training.epochs, training.patience, training.threads" in said
+    assert (
+        "A resumed run may change data.source, training.epochs, training.patience, "
+        "training.threads, training.checkpoint_seconds." in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,6 +222,18 @@ def test_the_same_values_may_be_given_again_however_they_are_written(
         stopped, "seed=0", "data.source=rows.csv", "data.scaling=auto", "training.epochs=4"
     )
     assert plan.config == resumed(stopped)[0].config
+
+
+def test_a_run_goes_on_where_its_data_has_been_moved_to(stopped: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").rename(tmp_path / "moved.csv")
+    plan, said = resumed(stopped, f"data.source={tmp_path / 'moved.csv'}")
+    assert isinstance(plan.beginning, Resume)
+    assert plan.config.data.source == str(tmp_path / "moved.csv")
+    assert said == ""
+    other = write_csv(tmp_path / "other.csv", rows=61)
+    assert refusal(DataError, stopped, f"data.source={other}").startswith(
+        f"{other}: has changed since {stopped} was trained on it"
+    )
 
 
 def test_a_flag_counts_as_a_setting_does(stopped: Path) -> None:

@@ -645,7 +645,7 @@ def test_the_memory_that_a_plan_names_is_what_the_run_takes(
 def test_a_size_that_memory_refuses_after_all_is_told(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_much(*args: Any) -> None:
+    def too_much(*args: Any, **more: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr(fit, "new_state", too_much)
