@@ -17,28 +17,10 @@ Weight = Annotated[float, Field(ge=0)]
 Place: TypeAlias = str | int  # a column by its name, or by its place from 1, −1 the last
 
 # The empty cell, `?`, and the texts that pandas' read_csv takes for a missing cell.
-MISSING = (
-    "",
-    "?",
-    "#N/A",
-    "#N/A N/A",
-    "#NA",
-    "-1.#IND",
-    "-1.#QNAN",
-    "-NaN",
-    "-nan",
-    "1.#IND",
-    "1.#QNAN",
-    "<NA>",
-    "N/A",
-    "NA",
-    "NULL",
-    "NaN",
-    "None",
-    "n/a",
-    "nan",
-    "null",
+WORDS_FOR_MISSING = (
+    "#N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN <NA> N/A NA NULL NaN None n/a nan null"
 )
+MISSING = ("", "?", "#N/A N/A", *WORDS_FOR_MISSING.split())
 
 
 class Section(BaseModel):

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlpcli.cli.boundary import boundary, print_json
-from mlpcli.cli.completion import (
-    activations,
-    keys,
-    optimizers,
-    recipes,
-    sources,
-)
+from mlpcli.cli.completion import activations, keys, optimizers, recipes, sources
 from mlpcli.cli.streams import stop_waiting
 from mlpcli.cli.usage import HELP_PANEL
 from mlpcli.errors import ConfigError, StdoutError, StoppedAtOnce
@@ -233,17 +227,12 @@ def _execute(plan: "Plan", messages: "Console", as_json: bool) -> None:
     from mlpcli.rendering.console import console, say
     from mlpcli.rendering.progress import Screen
     from mlpcli.rendering.train import next_command, show_plan, show_result, stopped_at_once
-    from mlpcli.training.observers import EXIT_CODES, Signals
-
-    def notify(text: str) -> None:
-        say(messages, text)
+    from mlpcli.training.signals import EXIT_CODES, Signals
 
     show_plan(messages, plan)
-    signals = Signals(notify, stop_waiting)
+    signals = Signals(lambda text: say(messages, text), stop_waiting)
     try:
-        has_validation = bool(len(plan.data.validation))
-        screen_of_run = Screen(messages, plan.saved, has_validation=has_validation)
-        with screen_of_run as screen, signals:
+        with Screen(messages, plan.saved, plan.has_validation) as screen, signals:
             result = execute(plan, [screen, signals])
     except StoppedAtOnce as stop:
         raise StoppedAtOnce(stop.exit_code, stopped_at_once(plan.folder)) from stop

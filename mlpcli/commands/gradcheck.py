@@ -25,7 +25,8 @@ from mlpcli.model.network import Network
 from mlpcli.model.state import Streams
 from mlpcli.training.events import Stopped
 from mlpcli.training.fit import mean_square
-from mlpcli.training.loop import minibatches, new_state, train
+from mlpcli.training.loop import new_state, train
+from mlpcli.training.step import minibatches
 
 N_EVENTS = 30  # of training, one a minibatch, after which weights count as trained
 N_VECTORS = 14  # as long as theta, that the check allocates at its peak (measured)

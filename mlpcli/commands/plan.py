@@ -22,8 +22,8 @@ from mlpcli.storage.checkpoint import Checkpoint
 from mlpcli.storage.locks import RunFolder
 from mlpcli.storage.runfolder import check_place, default_folder
 from mlpcli.training.fit import network_shape
-from mlpcli.training.loop import minibatches
 from mlpcli.training.resources import memory_needed, process_count
+from mlpcli.training.step import minibatches
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,11 @@ class Plan:
     def processes(self) -> int:
         """The processes that share the hidden units, each on one core."""
         return process_count(self.shape, self.B, self.n_cores)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are validation rows to choose the best weights by."""
+        return len(self.data.validation) > 0
 
     @property
     def saved(self) -> Checkpoint | None:

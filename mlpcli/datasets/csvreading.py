@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.arrays import Floats, Raw, chunks
-from mlpcli.datasets.csvcells import Levels, Numbers, as_number, cell_fault, sorted_levels
+from mlpcli.datasets.csvcells import Levels, Numbers, as_number, cell_fault, shown, sorted_levels
 from mlpcli.datasets.csvencoding import Encoder
 from mlpcli.datasets.csvkinds import judge
 from mlpcli.datasets.csvlabels import LabelReader, encode_weights
@@ -51,6 +51,7 @@ class Reading:
         self.codes: Raw = np.empty(most, np.uint32)
         self.weights: Floats = np.empty(most if roles.weight is not None else 0)
         self.n_left_out = 0
+        self.no_label = ""  # the text in place of the first label that is missing
 
     def table(self) -> Table:
         """The table of all rows; raises DataError naming the line of the first bad one."""
@@ -83,6 +84,7 @@ class Reading:
             x = self.x[done : done + n_kept]
             if n_kept < len(rows):
                 x = np.empty((len(rows), x.shape[1]))
+                self._note_no_label(rows, labels.place, kept)
             bad = encoder.encode(rows, x)
             turned |= self._words(rows, bad, known)
             encoder.drop_numbers(turned)
@@ -130,6 +132,11 @@ class Reading:
                 raise DataError(f"{self.origin}: line {rows.lines[row]:,}{fault}")
         return {d for _, d in bad}
 
+    def _note_no_label(self, rows: Rows, place: int, kept: NDArray[np.bool_]) -> None:
+        if not self.no_label:
+            first = int(np.argmin(kept))
+            self.no_label = rows.cells([place])[first].strip()
+
     def _fill_weights(self, rows: Rows, kept: NDArray[np.bool_], done: int) -> None:
         place = self.roles.weight
         if place is None:
@@ -153,9 +160,12 @@ class Reading:
                 "Name the label's column with data.target."
             )
         if self.n_left_out:
+            text = ""
+            if self.no_label:
+                text = f" ({shown(self.no_label)} stands for a missing cell: data.missing)"
             self.notes.append(
                 f"{self.origin}: {self.n_left_out:,} of {self.n_left_out + len(self.x):,} rows "
-                f"have no label in {where}, and are left out."
+                f"have no label in {where}{text}, and are left out."
             )
         if self.roles.weight is not None and not self.weights.any():
             where = self.layout.describe(self.roles.weight)

@@ -40,8 +40,8 @@ class Screen:
         self,
         out: Console,
         saved: Checkpoint | None = None,
-        clock: Callable[[], float] = time.perf_counter,
         has_validation: bool = True,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.out = out
         self.clock = clock

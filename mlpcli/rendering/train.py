@@ -32,7 +32,7 @@ from mlpcli.rendering.console import (
     say,
 )
 from mlpcli.storage.checkpoint import NEWEST
-from mlpcli.training.observers import EXIT_CODES
+from mlpcli.training.signals import EXIT_CODES
 
 MOST_CLASSES = 4  # whose shares the plan shows
 FILES = "config.toml metrics.jsonl checkpoint.npz model.npz result.json"

@@ -9,7 +9,7 @@ import pytest
 from mlpcli.commands import plan, settings
 from mlpcli.commands.train import execute
 from mlpcli.training.events import EpochDone, Event, StopReason
-from mlpcli.training.observers import Signals
+from mlpcli.training.signals import Signals
 from tests.support.command import (
     SMALL,
     Command,

@@ -26,8 +26,9 @@ from mlpcli.model.state import Streams, TrainingState
 from mlpcli.preprocessing.scaling import Scaling
 from mlpcli.training.communicator import SingleProcess
 from mlpcli.training.events import BatchDone, EpochDone, Event, Paused, Started, Stopped, StopReason
-from mlpcli.training.loop import Shard, TrainStep, new_state, train
+from mlpcli.training.loop import new_state, train
 from mlpcli.training.observers import drive
+from mlpcli.training.step import Shard, TrainStep
 from tests.support import reference
 from tests.support.processes import children
 

@@ -19,7 +19,7 @@ from mlpcli.model.metrics import Scores
 from mlpcli.model.network import Network
 from mlpcli.model.optimizers import Hyperparameters, Optimizer
 from mlpcli.model.state import Best, TrainingState
-from mlpcli.training import observers
+from mlpcli.training import signals
 from mlpcli.training.events import (
     Answer,
     BatchDone,
@@ -33,16 +33,14 @@ from mlpcli.training.events import (
 from mlpcli.training.loop import Events
 from mlpcli.training.observers import (
     MAX_SAVING_SHARE,
-    SAME_ACT,
-    STOPPING,
     BestModel,
     Checkpoints,
     EarlyStopping,
     MetricsLog,
     Observer,
-    Signals,
     drive,
 )
+from mlpcli.training.signals import SAME_ACT, STOPPING, Signals
 
 LOSSES = [0.9, 0.5, 0.6, 0.5, 0.4, 0.7]
 
@@ -521,10 +519,10 @@ def test_the_second_signal_leaves_what_is_going_on_by_the_ways_out_and_the_third
     program = (
         "import os, signal, sys\n"
         "from mlpcli.errors import StoppedAtOnce\n"
-        "from mlpcli.training import observers\n"
-        "observers.SAME_ACT = 0.0\n"
+        "from mlpcli.training import signals\n"
+        "signals.SAME_ACT = 0.0\n"
         "sys.excepthook = lambda kind, error, traceback: os._exit(error.exit_code)\n"
-        "with observers.Signals(print):\n"
+        "with signals.Signals(print):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    print('going on', flush=True)\n"
         "    try:\n"
@@ -563,7 +561,7 @@ def test_the_same_act_may_send_a_signal_twice() -> None:
 def test_a_window_that_is_closed_never_counts_as_a_second_signal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(observers, "SAME_ACT", 0.0)
+    monkeypatch.setattr(signals, "SAME_ACT", 0.0)
     with Signals(print) as signals:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGHUP):
             send(number)
@@ -594,7 +592,7 @@ def test_a_signal_that_was_ignored_stays_ignored() -> None:
 def test_outside_the_main_thread_signals_are_left_alone() -> None:
     program = (
         "import signal, threading\n"
-        "from mlpcli.training.observers import Signals\n"
+        "from mlpcli.training.signals import Signals\n"
         "before, seen = signal.getsignal(signal.SIGINT), []\n"
         "def work():\n"
         "    with Signals(print) as signals:\n"
