@@ -562,10 +562,10 @@ def test_a_window_that_is_closed_never_counts_as_a_second_signal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(signals, "SAME_ACT", 0.0)
-    with Signals(print) as signals:
+    with Signals(print) as catching:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGHUP):
             send(number)
-        assert signals(BATCH) == "terminated"
+        assert catching(BATCH) == "terminated"
 
 
 def test_an_output_is_let_go_of_in_the_handler_and_before_the_message() -> None:
