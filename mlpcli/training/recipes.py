@@ -10,9 +10,9 @@ from mlpcli.layers import with_defaults
 TABLES: dict[str, Any] = {
     "data.validation": 0.0,
     "data.scaling": "standard",
-    "data.bins": 16,
+    "data.bins": 8,
     "data.rare": 1,
-    "network.hidden": 256,
+    "network.hidden": 128,
     "network.activation": "relu",
     "network.dropout": 0.3,
     "network.input_dropout": 0.1,
