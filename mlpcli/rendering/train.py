@@ -112,6 +112,10 @@ def _network_rows(plan: Plan) -> Iterator[tuple[str, str]]:
     steps = f"{epochs} of {batches} of {count(plan.B, 'row')}"
     if training.patience:
         steps += f", patience {training.patience}"
+    if training.label_smoothing:
+        steps += f", label smoothing {training.label_smoothing:g}"
+    if plan.data.train.weights is not None:
+        steps += ", weighted rows"
     if plan.processes > 1:
         steps += f", the hidden units shared out over {plan.processes} processes"
     yield "network", f"{plan.shape} · {_network(plan.config)}"
