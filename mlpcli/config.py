@@ -208,13 +208,18 @@ def sections() -> set[str]:
 
 def flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """The values of nested tables, by dotted key."""
-    known = dict(every_key())
+    fields = dict(every_key())
     for key, value in values.items():
-        is_table = isinstance(value, dict) and prefix + key not in known
+        field = fields.get(prefix + key)
+        is_table = isinstance(value, dict) and not (field and _takes_table(field))
         if is_table and (value or prefix + key in sections()):
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _takes_table(field: FieldInfo) -> bool:
+    return any(get_origin(kind) is dict for kind in get_args(field.annotation))
 
 
 def flat(config: Config) -> dict[str, Any]:

@@ -20,18 +20,28 @@ from mlpcli.layers import with_values
 KEYS = dict(every_key())
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 OTHER = {  # for each key a value, in TOML, that is not its default
+    "recipe": '"plain"',
     "seed": "7",
     "data.source": '"rows [1].csv"',
     "data.target": '"label"',
+    "data.header": "false",
+    "data.ignore": '["id", -1]',
+    "data.categorical": '[3, "month"]',
+    "data.missing": '["", "none"]',
+    "data.decimal": '","',
+    "data.weight": "-2",
     "data.validation": '"checked.csv"',
     "data.test": "0.25",
     "data.scaling": '"none"',
+    "data.bins": "16",
+    "data.rare": "5",
     "network.hidden": "9",
     "network.activation": '"tanh"',
     "network.dropout": "0.25",
     "network.input_dropout": "0.3",
     "network.l2": "1e-4",
     "network.max_norm": "2.5",
+    "network.initial": '"normal"',
     "optimizer.name": '"adam"',
     "optimizer.lr": "0.3",
     "optimizer.schedule": '"linear"',
@@ -46,6 +56,8 @@ OTHER = {  # for each key a value, in TOML, that is not its default
     "training.batch_size": "64",
     "training.checkpoint_seconds": "0.5",
     "training.threads": "2",
+    "training.label_smoothing": "0.1",
+    "training.class_weight": '{"spam [1]" = 2.5, ham = 0.0}',
     "training.patience": "4",
 }
 
@@ -73,7 +85,7 @@ def refusal(folder: Path, text: str) -> str:
 @pytest.mark.parametrize("key", KEYS)
 def test_every_key_says_what_it_is_and_what_it_takes(key: str) -> None:
     assert len(KEYS[key].description or "") > 0
-    assert allowed(KEYS[key]).startswith(("a ", "one of ", "true or false"))
+    assert allowed(KEYS[key]).startswith(("a ", "one of ", "auto, or ", "true or false"))
 
 
 def test_others_rely_on_these_defaults() -> None:
@@ -219,8 +231,21 @@ def test_an_unknown_key_like_no_other_gets_the_list_of_all(text: str, tmp_path: 
         ("seed", "1979-05-27", "a whole number"),
         ("data.source", "3", "a text"),
         ("data.source", '""', "not empty"),
-        ("data.validation", "0", "above 0, below 1"),
-        ("data.validation", "1.0", "above 0, below 1"),
+        ("data.validation", "-0.1", "at least 0, below 1"),
+        ("data.validation", "1.0", "at least 0, below 1"),
+        ("data.test", "0", "above 0, below 1"),
+        ("data.target", "1.5", "a text, or a whole number"),
+        ("data.header", '"yes"', "auto, or true or false"),
+        ("data.ignore", "[1.5]", "a list, each a text, or a whole number"),
+        ("data.missing", "[0]", "a list, each a text"),
+        ("data.decimal", '";"', "one of '.', ','"),
+        ("data.bins", "-1", "at least 0"),
+        ("data.rare", "0", "at least 1"),
+        ("network.initial", '"zeros"', "one of uniform, normal"),
+        ("training.label_smoothing", "1.0", "at least 0, below 1"),
+        ("training.class_weight", "{ham = -1.0}", "a table, each value a number, at least 0"),
+        ("training.class_weight", '"even"', "one of none, balanced"),
+        ("recipe", '"trees"', "one of auto, images, tables, plain"),
         ("data.test", '""', "not empty"),
         ("data.test", "[0.1]", "or a text"),
         ("data.test", "false", "a number"),
@@ -367,6 +392,10 @@ def values(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
         return st.sampled_from(get_args(kind))
     if get_origin(kind) is Annotated:
         return values(get_args(kind)[0], list(get_args(kind)[1].metadata))
+    if get_origin(kind) is list:
+        return st.lists(values(get_args(kind)[0], []), max_size=4)
+    if get_origin(kind) is dict:
+        return st.dictionaries(st.text(st.characters(codec="utf-8")), st.floats(0, 9), max_size=4)
     if get_args(kind):
         return st.one_of([values(part, []) for part in get_args(kind)])
     least: list[Any] = [
@@ -376,7 +405,7 @@ def values(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
         m.le if isinstance(m, Le) else m.lt for m in metadata if isinstance(m, Le | Lt)
     ]
     if kind is int:
-        return st.integers(least[0], most[0] - 1 if most else None)
+        return st.integers(least[0] if least else None, most[0] - 1 if most else None)
     if kind is float:
         return st.floats(
             least[0],
@@ -437,13 +466,29 @@ def test_whatever_stands_on_the_command_line_it_is_read_or_refused(key: str, val
     [
         ("network.dropout=.5", "In TOML, write 0.5."),
         ("optimizer.nesterov=True", "In TOML, write true."),
-        ("data.target=2020", "Write --set 'data.target=\"2020\"' for that text."),
+        ("data.target=2020.5", "Write --set 'data.target=\"2020.5\"' for that text."),
+        ("data.source=2020", "Write --set 'data.source=\"2020\"' for that text."),
     ],
 )
 def test_a_value_that_toml_takes_for_another_type_gets_a_hint(text: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(None, {}, [text])
     assert str(caught.value).endswith(hint)
+
+
+@pytest.mark.parametrize(("text", "place"), [("2020", 2020), ("-1", -1), ('"2020"', "2020")])
+def test_a_whole_number_is_a_column_s_place_and_a_text_is_its_name(
+    text: str, place: str | int
+) -> None:
+    assert load(None, {}, [f"data.target={text}"]).data.target == place
+    assert load(None, {}, [f"data.ignore=[{text}]"]).data.ignore == [place]
+    assert load(None, {}, [f"data.ignore={text}"]).data.ignore == [place]
+
+
+def test_the_weights_of_classes_are_a_section_of_a_file_or_a_table(tmp_path: Path) -> None:
+    given = from_toml(tmp_path, '[training.class_weight]\n"a.b" = 2.0\nc = 0.5')
+    assert given.training.class_weight == {"a.b": 2.0, "c": 0.5}
+    assert load(None, {}, ['training.class_weight={"a.b" = 2.0, c = 0.5}']) == given
 
 
 def test_a_run_folder_in_place_of_a_configuration_gets_a_hint(tmp_path: Path) -> None:

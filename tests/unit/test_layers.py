@@ -11,10 +11,13 @@ CHOICES = [(key, choice) for key, _ in every_key() for choice in choices(key)]
 
 def test_the_keys_with_choices_are_these() -> None:
     assert sorted({key for key, _ in CHOICES}) == [
+        "data.decimal",
         "data.scaling",
         "network.activation",
+        "network.initial",
         "optimizer.name",
         "optimizer.schedule",
+        "recipe",
     ]
     assert choices("training.epochs") == choices("no.such.key") == ()
 
@@ -57,6 +60,7 @@ def test_other_texts_keep_their_case() -> None:
         ("optimizer.name", "nesterov", "momentum"),
         ("optimizer.schedule", "cos", "cosine"),
         ("data.scaling", "standardize", "standard"),
+        ("recipe", "table", "tables"),
     ],
 )
 def test_a_choice_by_another_name_gets_a_hint(key: str, value: str, meant: str) -> None:

@@ -14,6 +14,7 @@ from mlpcli.gradcheck import kernels
 from mlpcli.gradcheck.complex_step import EQUATIONS, HOMEWORK, Case, true_gradients
 from mlpcli.model import buffers, network
 from mlpcli.model.activations import ACTIVATIONS
+from mlpcli.training.recipes import TABLES
 from tests.support.command import write_csv
 
 SMALL_CASES = (
@@ -85,7 +86,9 @@ def test_a_row_of_every_class_is_in_the_minibatch(tmp_path: Path) -> None:
     assert report.passed
     last = report.checks[-1]
     assert last.coverage.all_classes == last.coverage.classes == 30
-    assert last.case == f"3-256-30, 30 rows of {path}, trained weights"
+    D = 3 * (1 + TABLES["data.bins"])  # each number itself, and its bins
+    H = TABLES["network.hidden"]
+    assert last.case == f"{D}-{H}-30, 30 rows of {path}, trained weights"
 
 
 # Checks that cannot be made

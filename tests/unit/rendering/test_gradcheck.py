@@ -62,7 +62,7 @@ def test_a_check_of_this_package_fits_the_terminal(columns: int, tmp_path: Path)
     lines = [line.rstrip() for line in lines_of(output)]
     assert code == 0
     assert max(map(cell_len, lines)) <= columns
-    equation = r"∂a = \(∂z W2ᵀ\) ⊙ r ⊙ φ′\(a\)  3\.4 +[\d,]+ +\de-\d\d +\de-\d\d  right$"
+    equation = r"∂a = \(∂z W2ᵀ\) ⊙ r ⊙ φ′\(a\) +3\.4 +[\d,]+ +\de-\d\d +\de-\d\d  right$"
     assert re.match(equation, lines[4])
     assert has_match(r"seed 7, by case; ", lines)
     assert has_match(r"relu +a unit at ReLU's kink +\d+ +\d+ +\d+ +7 +\de-\d\d +\de-\d\d$", lines)

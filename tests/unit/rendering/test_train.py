@@ -17,6 +17,7 @@ from mlpcli.commands.train import Result
 from mlpcli.model.metrics import Scores
 from mlpcli.rendering.train import show_plan, show_result
 from mlpcli.training.events import BatchDone
+from mlpcli.training.recipes import TABLES
 from tests.support.command import SMALL, Command, write_csv
 from tests.support.terminal import COLOUR, Terminal, lines_of, on_terminal, printed
 
@@ -104,6 +105,8 @@ def test_the_plan_names_every_setting_that_is_on(terminal: Terminal, tmp_path: P
         "network.input_dropout=0",
     )
     more = (
+        "training.label_smoothing=0.2",
+        "training.class_weight=balanced",
         "optimizer.warmup_epochs=2",
         "optimizer.weight_decay=0.5",
         "optimizer.nesterov=false",
@@ -114,8 +117,11 @@ def test_the_plan_names_every_setting_that_is_on(terminal: Terminal, tmp_path: P
     assert re.search(
         r"momentum 0.9, learning rate 0.05, cosine, warm-up epochs 2, weight decay 0.5 +│", text
     )
-    assert "1 epoch of 40 batches of 32 rows" in text
-    assert "64 features (8 × 8 pixels) · 10 classes, the largest 10.17 %" in text
+    assert "1 epoch of 40 batches of 32 rows, label smoothing 0.2, weighted rows" in text
+    assert re.search(r"label +10 classes · the largest 1 10.17 % ", text)
+    assert re.search(r"columns +64 features \(8 × 8 pixels\) ", text)
+    assert re.search(r"rows +1,259 train · 179 validation · 359 test ", text)
+    assert re.search(r"recipe +images ", text)
 
 
 def test_the_plan_of_a_table_speaks_of_no_pixels(terminal: Terminal, tmp_path: Path) -> None:
@@ -127,9 +133,23 @@ def test_the_plan_of_a_table_speaks_of_no_pixels(terminal: Terminal, tmp_path: P
         "optimizer.name=adam",
         "training.batch_size=60",
     )
-    assert re.search(r"1 feature · 2 classes, the largest 50.00 %", text)
-    assert re.search(r"adam, learning rate 0.001, cosine", text)
-    assert "of 1 batch of 42 rows" in text
+    assert re.search(r"label +column 2 · 2 classes · a 50.00 %, b 50.00 % ", text)
+    assert re.search(rf"columns +1 number · {1 + TABLES['data.bins']} inputs ", text)
+    assert re.search(r"rows +48 train · no validation · 12 test ", text)
+    assert re.search(r"adam, learning rate 0.01, cosine, weight decay 0.5 ", text)
+    assert re.search(r"recipe +tables ", text)
+    assert "of 1 batch of 48 rows" in text
+    assert "pixels" not in text
+
+
+def test_the_plan_says_what_each_column_of_a_table_is(terminal: Terminal, tmp_path: Path) -> None:
+    rows = [f"{n},{'' if n % 5 else n / 7},{('ash', 'elm')[n % 2]},{n % 3}" for n in range(60)]
+    (tmp_path / "r.csv").write_text("\n".join(["id,height,tree,kind", *rows]), encoding="utf-8")
+    text = plan_text(terminal, tmp_path / "run", f"data.source={tmp_path / 'r.csv'}")
+    assert re.search(r"label +kind · 3 classes · 0 33.33 %, 1 33.33 %, 2 33.33 % ", text)
+    kinds = r"1 number · 1 category · 1 ignored \(id\) · 1 with missing cells"
+    n_inputs = 1 + TABLES["data.bins"] + 1 + 2  # the number, its bins, its gaps; two levels
+    assert re.search(rf"columns +{kinds} · {n_inputs} inputs ", text)
 
 
 def test_brackets_in_paths_are_only_brackets(command: Command, tmp_path: Path) -> None:
@@ -174,6 +194,18 @@ def scores_of(right: int, largest: int = 60) -> Scores:
     predicted = labels.copy()
     predicted[right:] = 1 - predicted[right:]
     return Scores(0.5, labels, predicted, np.ones(100), 2)
+
+
+def test_without_validation_rows_the_last_weights_are_said_to_be_kept(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    result = a_result(tmp_path / "run", scores_of(95), 20, 20)
+    by_part = {part: result.scores[part] for part in ("train", "test")}
+    text = printed(terminal(120), show_result, replace(result, scores=by_part))
+    assert "epoch 20, the last one: there are no validation rows to choose by" in text
+    assert "validation  " not in text
+    early = replace(result, scores=by_part, best_epoch=1)
+    assert "no epoch was better than the first" not in printed(terminal(120), show_result, early)
 
 
 def a_result(folder: Path, test: Scores, epochs: int, best_epoch: int) -> Result:
