@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from mlpcli.arrays import Raw
-from mlpcli.datasets import idx, npz
+from mlpcli.datasets import arrowtable, idx, npz
 from mlpcli.datasets.options import ReadingOptions
-from mlpcli.datasets.sources import CSV, is_path
+from mlpcli.datasets.sources import ARROW, CSV, is_path
 from mlpcli.datasets.sources import read as read_table
 from mlpcli.errors import DataError, UnreadableFileError
 from mlpcli.messages import Notify
@@ -23,8 +23,15 @@ def read(source: str, options: ReadingOptions, notify: Notify) -> Raw:
     try:
         if path.suffix.lower() == ".npz":
             return npz.read_features(path, options)
-        if is_path(source) and path.is_dir():
+        if path.suffix.lower() in ARROW:
+            return arrowtable.read_features(path, options)
+        if is_path(source) and (path.is_dir() or _is_idx(path)):
             return idx.read_features(path, options)
     except UnreadableFileError as error:
         raise DataError(str(error)) from error
     return read_table(source, options, notify).held_out.x
+
+
+def _is_idx(path: Path) -> bool:
+    """Whether a file is one of IDX images, by the ending of its name."""
+    return path.name.removesuffix(".gz").endswith("-ubyte")

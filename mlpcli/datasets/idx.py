@@ -83,8 +83,8 @@ def read_features(path: Path, options: ReadingOptions) -> Raw:
 def _the_images(folder: Path) -> Path:
     """The one file of images in a folder."""
     prefix = _find_prefix(folder)
-    subsets = [_find_subset(folder, prefix, names) for names in (("train",), TESTS)]
-    found = [subset.images for subset in subsets if subset.images is not None]
+    named = [_find(folder, prefix + name, "images", ndim=3) for name in ("train", *TESTS)]
+    found = [path for path in named if path is not None]
     if not found:
         raise DataError(f"{folder}: {NO_IMAGES}")
     if len(found) > 1:
