@@ -1,5 +1,6 @@
 """From tables to a data set: its three parts, its scaling and its fingerprint."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,16 @@ import numpy as np
 import pytest
 
 from mlpcli.arrays import Raw
-from mlpcli.config import Data
-from mlpcli.datasets.assemble import assemble, load
+from mlpcli.datasets.assemble import Sources, assemble, read_sources
 from mlpcli.datasets.dataset import Dataset
+from mlpcli.datasets.options import ReadingOptions
+from mlpcli.datasets.rowweights import ClassWeight
 from mlpcli.datasets.sources import read
 from mlpcli.datasets.table import Table, checked_table, fingerprint, with_test
 from mlpcli.errors import DataError
+from mlpcli.preprocessing.columns import Column
+from mlpcli.preprocessing.pipeline import Settings
+from mlpcli.preprocessing.scaling import Scaling
 
 N = 100
 X = np.random.default_rng(0).normal(10, 3, (N, 4))
@@ -28,10 +33,31 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def loaded(source: str = "data.npz", seed: int = 0, **settings: Any) -> Dataset:
+def loaded(
+    source: str = "data.npz",
+    seed: int = 0,
+    *,
+    validation: float | str = 0.1,
+    test: float | str = 0.2,
+    scaling: str = "auto",
+    class_weight: ClassWeight = "none",
+    **reading: Any,
+) -> Dataset:
     """The data set of a source, with the defaults of the configuration."""
-    settings = Data().model_dump(exclude={"source"}) | settings
-    return load(source, np.random.default_rng(seed), notify=print, **settings)
+    sources = read_sources(source, ReadingOptions(**reading), validation, test, print)
+    return assemble(
+        sources,
+        np.random.default_rng(seed),
+        validation=validation if isinstance(validation, float) else 0.0,
+        test=test if isinstance(test, float) else 0.0,
+        settings=Settings(scaling, bins=0, rare=1),
+        class_weight=class_weight,
+    )
+
+
+def scaling_of(data: Dataset) -> Scaling:
+    assert isinstance(data.preprocessing, Scaling)
+    return data.preprocessing
 
 
 def refused(source: str, **settings: Any) -> str:
@@ -136,7 +162,81 @@ def test_one_class_only_is_refused() -> None:
 
 def test_a_class_with_too_few_rows_to_split_is_refused() -> None:
     np.savez("few.npz", x=X, y=np.where(np.arange(N) < 2, 7, Y))
-    assert refused("few.npz").startswith("class '7' has 2 rows, too few to split")
+    assert refused("few.npz").startswith(
+        "these classes have too few rows to be split into training and other rows: '7' (2). "
+    )
+
+
+def test_a_class_of_a_negligible_number_of_rows_is_trained_on_and_that_is_said() -> None:
+    y = np.arange(1000) % 4
+    y[5] = 7
+    np.savez("few.npz", x=np.random.default_rng(0).normal(size=(1000, 4)), y=y)
+    data = loaded("few.npz")
+    n_rows = {name: int((rows.labels[rows.index] == 4).sum()) for name, rows in data.parts.items()}
+    assert n_rows == {"train": 1, "validation": 0, "test": 0}
+    assert "These classes have too few rows to be split, and are trained on alone: 7." in data.notes
+    assert loaded().notes == ()
+
+
+def test_without_a_validation_share_there_are_no_validation_rows() -> None:
+    data = loaded(validation=0.0)
+    assert {name: len(rows) for name, rows in data.parts.items()} == {
+        "train": 80,
+        "validation": 0,
+        "test": 20,
+    }
+    np.testing.assert_array_equal(data.test.index, loaded().test.index)
+    assert data.sha256 == loaded().sha256
+
+
+def test_columns_that_teach_nothing_are_refused() -> None:
+    Path("same.csv").write_text("a,b,kind\n" + "one,2,x\none,2,y\n" * 20)
+    assert refused("same.csv") == "same.csv: no column is left to learn from: all are constant."
+
+
+# Weights
+
+
+def test_weights_have_mean_1_over_the_training_rows() -> None:
+    table = checked_table("arrays", X, Y)
+    weights = np.arange(1.0, N + 1)
+    data = assembled(replace(table, weights=weights))
+    for rows in data.parts.values():
+        assert rows.own_weights is not None
+        ratio = rows.own_weights / weights[rows.index]
+        np.testing.assert_allclose(ratio, 1 / weights[data.train.index].mean(), rtol=1e-6)
+    assert data.train.own_weights is not None
+    assert data.train.own_weights.mean() == pytest.approx(1, rel=1e-6)
+
+
+def test_weights_that_are_all_alike_are_none() -> None:
+    table = checked_table("arrays", X, Y)
+    data = assembled(replace(table, weights=np.full(N, 3.0)))
+    assert [rows.weights for rows in data.parts.values()] == [None] * 3
+    assert loaded(class_weight="balanced").train.weights is None  # of as many rows each
+
+
+def test_balanced_classes_weigh_the_same() -> None:
+    y = np.where(np.arange(N) < 80, 0, Y)
+    np.savez("uneven.npz", x=X, y=y)
+    data = loaded("uneven.npz", class_weight="balanced")
+    assert data.train.own_weights is not None
+    labels = data.train.labels[data.train.index]
+    sums = np.bincount(labels, weights=data.train.own_weights)
+    np.testing.assert_allclose(sums, len(labels) / 4, rtol=1e-6)
+
+
+def test_classes_weigh_as_they_are_told_and_others_1() -> None:
+    data = loaded(class_weight={"0": 3.0, "2": 0.0})
+    assert data.train.own_weights is not None
+    labels = data.train.labels[data.train.index]
+    expected = np.array([3, 1, 0, 1])[labels]
+    np.testing.assert_allclose(data.train.own_weights, expected / expected.mean(), rtol=1e-6)
+    assert refused("data.npz", class_weight={"9": 2.0}) == (
+        "training.class_weight names 9, and the classes are 0, 1, 2, 3."
+    )
+    said = "the weights of the train rows are all 0, so they count for nothing."
+    assert refused("data.npz", class_weight=dict.fromkeys("0123", 0.0)) == said
 
 
 @pytest.mark.parametrize("kind", ["none", "unit", "standard"])
@@ -149,8 +249,8 @@ def test_scaling_is_learnt_on_the_training_rows_alone(kind: str) -> None:
         "standard": (rows.mean(axis=0), rows.std(axis=0)),
     }[kind]
     assert data.scaling_kind == kind
-    np.testing.assert_allclose(data.scaling.offset, np.broadcast_to(offset, 4))
-    np.testing.assert_allclose(data.scaling.scale, np.broadcast_to(1 / np.asarray(spread), 4))
+    np.testing.assert_allclose(scaling_of(data).offset, np.broadcast_to(offset, 4))
+    np.testing.assert_allclose(scaling_of(data).scale, np.broadcast_to(1 / np.asarray(spread), 4))
 
 
 def test_images_are_scaled_to_1_all_pixels_together_and_other_data_each_feature_by_itself() -> None:
@@ -160,7 +260,7 @@ def test_images_are_scaled_to_1_all_pixels_together_and_other_data_each_feature_
     data = loaded("images.npz")
     assert data.train.x.dtype == np.uint8
     assert (data.image, data.scaling_kind) == ((8, 8), "unit")
-    np.testing.assert_allclose(data.scaling.scale, np.full(64, 1 / 200), rtol=1e-6)
+    np.testing.assert_allclose(scaling_of(data).scale, np.full(64, 1 / 200), rtol=1e-6)
     assert (loaded().image, loaded().scaling_kind) == (None, "standard")
 
 
@@ -174,7 +274,7 @@ def test_the_hash_covers_all_rows_that_are_used() -> None:
         loaded("parts.npz", validation="own.npz"),
     ]
     assert len({data.sha256 for data in loads}) == len(loads)
-    expected = fingerprint(read("data.npz", "", print))
+    expected = fingerprint(read("data.npz", ReadingOptions(), print))
     assert loaded().sha256 == expected
     assert loaded(seed=1, validation=0.3).sha256 == expected
 
@@ -192,7 +292,7 @@ def test_real_mnist_is_split_and_scaled(mnist: Path) -> None:
     assert (len(data.test), data.n_rows) == (10_000, 70_000)
     assert abs(len(data.validation) - 6_000) <= 5  # a tenth of each of the ten classes, rounded
     assert (data.image, data.scaling_kind) == ((28, 28), "unit")
-    np.testing.assert_allclose(data.scaling.scale, np.full(784, 1 / 255), rtol=1e-6)
+    np.testing.assert_allclose(scaling_of(data).scale, np.full(784, 1 / 255), rtol=1e-6)
 
 
 def test_the_target_is_that_of_the_users_own_rows_too() -> None:
@@ -229,7 +329,7 @@ def test_a_part_that_has_no_rows_of_its_own_is_refused(parts: dict[str, str], fo
 
 
 def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
-    said = "data.validation = 0.6 and data.test = 0.5 leave no rows to train on."
+    said = "data.test = 0.5 and data.validation = 0.6 leave no rows to train on."
     assert refused("data.npz", validation=0.6, test=0.5) == said
 
 
@@ -240,16 +340,20 @@ def test_columns_are_known_by_their_names_where_files_have_them() -> None:
     for test in ("test.csv", "bare.csv"):
         data = loaded("rows.csv", target="kind" if test == "test.csv" else "", test=test)
         assert data.test.x.tolist() == [[1.5, 20], [2.5, 40]]
-        assert data.columns == ("a", "b")
+        assert data.columns == (
+            Column("a", "number"),
+            Column("b", "number"),
+            Column("kind", "label"),
+        )
     Path("test.csv").write_text("c,b,kind\n1,2,x\n3,4,y\n")
-    assert (
-        refused("rows.csv", test="test.csv") == "test.csv: has no column 'a', which rows.csv has."
-    )
+    said = refused("rows.csv", test="test.csv")
+    assert said.startswith("data.test: test.csv: lacks columns")
+    assert said.endswith(": a. Its own are c, b, kind.")
 
 
-def test_columns_of_one_name_are_known_by_their_places() -> None:
+def test_columns_of_one_name_are_refused_since_none_can_be_told_from_the_other() -> None:
     Path("rows.csv").write_text("a,a,kind\n" + "1.5,20,x\n2.5,40,y\n" * 20)
-    assert loaded("rows.csv").columns == ()
+    assert refused("rows.csv").startswith("rows.csv: has 2 columns named 'a': columns 1 and 2.")
 
 
 # From arrays, without a file
@@ -259,9 +363,20 @@ def a_table(x: Raw = X, y: Raw = Y) -> Table:
     return checked_table("arrays", x, y)
 
 
-def assembled(table: Table, **settings: Any) -> Dataset:
-    defaults: dict[str, Any] = {"validation": 0.1, "test": 0.2, "scaling": "auto"}
-    return assemble("arrays", table, np.random.default_rng(0), **(defaults | settings))
+def assembled(table: Table, validation: float | Table = 0.1, test: float | Table = 0.2) -> Dataset:
+    sources = Sources(
+        "arrays",
+        table,
+        validation if isinstance(validation, Table) else None,
+        test if isinstance(test, Table) else None,
+    )
+    return assemble(
+        sources,
+        np.random.default_rng(0),
+        validation=validation if isinstance(validation, float) else 0.0,
+        test=test if isinstance(test, float) else 0.0,
+        settings=Settings("auto", bins=0, rare=1),
+    )
 
 
 def test_arrays_give_the_data_set_that_a_file_of_them_gives() -> None:
@@ -269,7 +384,7 @@ def test_arrays_give_the_data_set_that_a_file_of_them_gives() -> None:
     for name, rows in from_file.parts.items():
         np.testing.assert_array_equal(from_arrays.parts[name].index, rows.index)
         np.testing.assert_array_equal(from_arrays.parts[name].x, rows.x)
-    np.testing.assert_array_equal(from_arrays.scaling.offset, from_file.scaling.offset)
+    np.testing.assert_array_equal(scaling_of(from_arrays).offset, scaling_of(from_file).offset)
     assert from_arrays.sha256 == from_file.sha256
     assert from_arrays.classes == from_file.classes
     assert (from_arrays.source, from_arrays.scaling_kind) == ("arrays", "standard")

@@ -1,11 +1,15 @@
 """A data set: sets of rows that share one table, and their sizes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mlpcli.datasets.dataset import Dataset, Rows, all_rows
 from mlpcli.datasets.table import checked_table
 from mlpcli.errors import DataError
+from mlpcli.preprocessing.columns import Column
+from mlpcli.preprocessing.encoding import Encoding, Inputs
 from mlpcli.preprocessing.scaling import learn
 
 
@@ -39,10 +43,31 @@ def test_a_data_set_counts_its_features_and_rows() -> None:
         train=train,
         validation=validation,
         test=test,
-        scaling=learn("none", x, train.index, together=False),
+        preprocessing=learn("none", x, train.index, together=False),
         scaling_kind="none",
         image=None,
         sha256="sha256",
     )
     assert (data.features, data.n_rows) == (5, 17)
     assert data.parts == {"train": train, "validation": validation, "test": test}
+
+
+def test_columns_that_are_used_are_features_and_the_length_of_x_is_another_thing() -> None:
+    rows = Rows(np.zeros((6, 3)), np.zeros(6, np.intp), np.arange(6))
+    columns = (
+        Column("id", "ignored"),
+        Column("tree", "category", ("ash", "elm")),
+        Column("age", "number"),
+        Column("weight", "weight"),
+        Column("kind", "label"),
+    )
+    encoding = Encoding((Inputs(), Inputs(levels=(1, 2)), Inputs(value=0)), np.zeros(3), np.ones(3))
+    data = Dataset("source", ("a", "b"), rows, rows, rows, encoding, "none", None, "", columns)
+    assert (data.features, data.n_inputs) == (2, 3)
+
+
+def test_rows_have_the_weights_of_their_places() -> None:
+    rows = Rows(np.zeros((4, 2)), np.zeros(4, np.intp), np.array([3, 1]), np.arange(4.0))
+    assert rows.own_weights is not None
+    assert rows.own_weights.tolist() == [3, 1]
+    assert replace(rows, weights=None).own_weights is None

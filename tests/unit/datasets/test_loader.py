@@ -1,6 +1,7 @@
 """Minibatches are gathered and scaled without ever copying the table."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from mlpcli.datasets.dataset import Rows
 from mlpcli.datasets.loader import LARGE_IMAGE, BatchLoader
 from mlpcli.model.initialisation import initialise_uniform as initialise
 from mlpcli.model.network import Network
+from mlpcli.preprocessing.pipeline import Settings
+from mlpcli.preprocessing.pipeline import learn as encode
 from mlpcli.preprocessing.scaling import Scaling, learn
 from mlpcli.training.scoring import Scorer
 from tests.support.formats import some
@@ -78,6 +81,32 @@ def test_learning_and_loading_never_copy_the_table(dtype: str, kind: str) -> Non
         assert tracemalloc.get_traced_memory()[1] < 5 * 2**20 < 50_000 * 40 * 4
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f8"])
+def test_encoding_never_copies_the_table(dtype: str) -> None:
+    rows = rows_of(dtype, N=50_000, D=40)
+    tracemalloc.start()
+    try:
+        encoding = encode((), rows.x, rows.index, Settings("standard", 16, 1), together=False)
+        buffer = np.empty((64, encoding.n_inputs), np.float32)
+        assert encoding.n_inputs == 40 * 17
+        for _ in BatchLoader(rows, encoding, 64).batches(buffer):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 5 * 2**20 < 50_000 * 40 * 4
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_weights_of_a_minibatch_are_those_of_its_rows() -> None:
+    rows = rows_of("f8")
+    scaling = Scaling(np.zeros(5), np.ones(5))
+    indices = np.array([4, 0, 2])
+    assert BatchLoader(rows, scaling, 4).weights(indices) is None
+    own = replace(rows, weights=np.arange(1.0, len(rows.x) + 1))
+    weights = BatchLoader(own, scaling, 4).weights(indices)
+    assert weights is not None
+    np.testing.assert_array_equal(weights, rows.index[indices] + 1)
 
 
 def test_every_row_is_scored_also_those_after_the_last_full_batch() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.arrays import Index, Labels
-from mlpcli.datasets.splits import split
+from mlpcli.datasets.splits import only_trained_on, split
 from mlpcli.errors import DataError
 from tests.support.formats import some
 
@@ -88,18 +88,38 @@ def test_a_split_is_the_same_in_every_version() -> None:
 @pytest.mark.parametrize(
     ("counts", "fractions", "named"),
     [
-        ([10, 2, 10], [0.2, 0.1], "class 1"),
-        ([10, 10, 1], [0.2], "class 2"),
-        ([1, 10], [0.2, 0.1], "class 0"),
-        ([4, 40], [0.9], "class 0"),
-        ([40, 40], [0.6, 0.6], "class 0"),
+        ([10, 2, 10], [0.2, 0.1], "'class 1' (2)"),
+        ([10, 10, 1], [0.2], "'class 2' (1)"),
+        ([1, 10], [0.2, 0.1], "'class 0' (1)"),
+        ([4, 40], [0.9], "'class 0' (4)"),
+        ([40, 40], [0.6, 0.6], "'class 0' (40), 'class 1' (40)"),
+        ([2, 10, 1], [0.2, 0.1], "'class 0' (2), 'class 2' (1)"),
     ],
 )
-def test_a_class_with_too_few_rows_is_named(
+def test_all_classes_with_too_few_rows_are_named_at_once(
     counts: list[int], fractions: list[float], named: str
 ) -> None:
-    k = int(named[-1])
-    with pytest.raises(
-        DataError, match=f"^class '{named}' has {counts[k]} rows?, too few to split .* Add rows"
-    ):
+    with pytest.raises(DataError) as caught:
         cut(counts, fractions, 0)
+    assert str(caught.value) == (
+        "these classes have too few rows to be split into training and other rows: "
+        f"{named}. Add rows of them, or leave them out."
+    )
+
+
+@pytest.mark.parametrize("small", [1, 2])
+def test_classes_with_a_negligible_share_of_the_rows_are_only_trained_on(small: int) -> None:
+    counts = [600, small, 600]
+    labels = labels_of(counts)
+    subsets = cut(counts, [0.2, 0.1], 0)
+    assert sorted(np.concatenate(list(subsets.values()))) == list(range(sum(counts)))
+    n_rows = {name: np.bincount(labels[index], minlength=3)[1] for name, index in subsets.items()}
+    assert n_rows == {"train": small, "0": 0, "1": 0}
+    names = ("a", "b", "c")
+    assert only_trained_on(labels, names, {"0": 0.2, "1": 0.1}) == ["b"]
+    assert only_trained_on(labels, names, {}) == []
+
+
+def test_without_fractions_all_rows_are_trained_on() -> None:
+    subsets = cut([5, 1], [], 0)
+    assert {name: index.tolist() for name, index in subsets.items()} == {"train": list(range(6))}
