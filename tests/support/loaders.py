@@ -26,7 +26,7 @@ from mlpcli.storage.checkpoint import Checkpoint, RunRecord
 from mlpcli.storage.modelfile import Model
 from mlpcli.training.loop import new_state
 from tests.support import formats
-from tests.support.mixed_tables import mixed_model, mixed_rows
+from tests.support.mixed_tables import LEVELS, mixed_model
 from tests.support.mutations import (
     Mutation,
     mutate_archive,
@@ -173,9 +173,13 @@ def _mixed_files(folder: Path) -> list[bytes]:
 def _read_columns(folder: Path, content: bytes) -> object:
     """A model that can be read can be used."""
     model = Predictor(modelfile.load(formats.put(folder / "model.npz", content)))
-    raw = np.resize(mixed_rows(), (40, model.model.preprocessing.n_raw))
+    words = np.array([*LEVELS, None, "fir"], object)
+    numbers = np.array([1, 2.5, None, 1e30, -40, 0], object)
+    kinds = [column.kind for column in model.model.feature_columns]
+    kinds = kinds or ["number"] * model.model.preprocessing.n_raw
+    rows = np.array([words if kind == "category" else numbers for kind in kinds]).T
     with np.errstate(over="ignore", invalid="ignore"):
-        return model.probabilities(raw)
+        return model.predict_proba(rows)
 
 
 def _read_model(folder: Path, content: bytes) -> object:
