@@ -194,7 +194,10 @@ def test_rows_without_a_label_are_left_out_and_counted(read_text: Callable[..., 
     table = read_text("a,b,kind\n1,u,x\n2,v,NA\n3,w,y\n4,u,\n")
     assert table.x[:, 0].tolist() == [1, 3]
     assert table.labels.tolist() == ["x", "y"]
-    assert "2 of 4 rows have no label in column 3 (kind), and are left out." in notes(table)
+    assert (
+        "2 of 4 rows have no label in column 3 (kind) "
+        "('NA' stands for a missing cell: data.missing), and are left out."
+    ) in notes(table)
 
 
 @pytest.mark.parametrize("target", ["label", 1, "1", -3])
