@@ -57,7 +57,7 @@ bench: .venv-bench/all ## measure beside JAX, PyTorch, Keras and scikit-learn, i
 bench-quick: .venv-bench/quick ## a part of it, in three minutes: no Keras, two workloads (MNIST=folder)
 	.venv-bench/bin/python -m benchmarks.bench --mnist $(MNIST) --quick
 
-bench-tables: .venv-bench-tables/ready ## compare the defaults with scikit-learn on tables, in 20 minutes (TABLES=folder)
+bench-tables: .venv-bench-tables/ready ## compare the defaults with scikit-learn on tables, in half an hour (TABLES=folder)
 	.venv-bench-tables/bin/python -m benchmarks.tables $(TABLES)
 
 constraints: ## write constraints.txt anew: the newest versions, which the next make installs

@@ -1,7 +1,7 @@
 """Compare mlpcli's defaults with scikit-learn on tables: `python -m benchmarks.tables [FOLDER]`.
 
 FOLDER has CSV files without a header and with the label in the last column. Five splits of each
-table take some 20 minutes, and are written into tables.json beside this file and docs/tables.md.
+table take half an hour, and are written into tables.json beside this file and docs/tables.md.
 `--quick` takes seconds: it needs no folder, trains for few epochs, prints the page and writes
 nothing.
 """

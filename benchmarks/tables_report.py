@@ -22,19 +22,19 @@ Measured {date} on {processor}, {cores} cores, {memory}, {system}. {versions}.
 
 {n_tables} tables were each split {n_splits} times into 80 % training and 20 % test rows, each class
 alike; all models see the same rows, and each split has a seed of its own. mlpcli has its defaults,
-which are those of the recipe "tables": it reads the training rows from a CSV file, trains, and
-predicts the rows of the other file, which it is not told the labels of. scikit-learn's models have
-their defaults too, except that the optimizers of MLPClassifier and of the logistic regression may
-go on until they have converged. Before them stand `StandardScaler` on numbers, whose gaps have got
-the median, and `OneHotEncoder` on categories. The probabilities of the SVC are those of
-`CalibratedClassifierCV`, its classes its own. Every model has one thread; the time of mlpcli
-includes reading the file and writing the run's folder.
+which are those of the recipe "tables": it trains on a CSV file, and the model that it saved
+predicts the test rows. scikit-learn's models have their defaults too, except that the optimizers
+of MLPClassifier and of the logistic regression may go on until they have converged. Numbers reach
+them through `SimpleImputer` with the median and `StandardScaler`, categories through
+`OneHotEncoder`. The probabilities of the SVC are those of `CalibratedClassifierCV`, its classes its
+own. Every model has one thread; the time of mlpcli includes reading the file and writing the run's
+folder.
 
 ## Summary
 
 Ranks are from 1, the best, to {n_models}, of the means over splits, and averaged over tables. The
 log-loss is in nats; a probability of 0, as a forest gives it, counts as {smallest:.1e}. The last
-column is how much more accurate mlpcli is, over tables, with the standard error of that mean.
+column is by how many points mlpcli is more accurate, with the standard error over tables.
 """
 ACCURACY = """## Accuracy
 
