@@ -14,7 +14,8 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 FractionOrNone = Annotated[float, Field(ge=0, lt=1)]
 PathName = Annotated[str, Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0)]
-Place: TypeAlias = str | int  # a column by its name, or by its place from 1, −1 the last
+# A column by its name, or by its place from 1, −1 the last.
+Place: TypeAlias = str | Annotated[int, Field(ge=-(2**24), le=2**24)]
 
 # The empty cell, `?`, and the texts that pandas' read_csv takes for a missing cell.
 WORDS_FOR_MISSING = (

@@ -20,6 +20,7 @@ from mlpcli.preprocessing.columns import feature_columns
 from mlpcli.preprocessing.pipeline import Settings, learn
 
 BYTES_PER_ROW = 64  # in memory, at most, while rows are split: labels, indices and their copies
+BYTES_PER_COLUMN, BYTES_PER_BIN = 700, 100  # at most, of what is learnt of a column in an encoding
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,9 @@ def assemble(
     settings = replace(settings, scaling=_resolved(settings.scaling, table))
     columns = feature_columns(table.columns)
     index = parts["train"].index
+    if columns or settings.bins:
+        bytes_each = BYTES_PER_COLUMN + BYTES_PER_BIN * settings.bins
+        check_room(table.origin, table.n_features * bytes_each)
     encoding = learn(columns, table.x, index, settings, together=table.image is not None)
     if not encoding.n_inputs:
         raise DataError(f"{table.origin}: no column is left to learn from: all are constant.")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mlpcli import __version__
@@ -79,13 +80,15 @@ def in_a_shell(line: str, folder: Path) -> "subprocess.CompletedProcess[str]":
         (("train", *SMALL, "--lr", "1e30", "--out", "run"), 3),
         (("eval", "nothing"), 2),
         (("eval", "MODEL", "--data", "nothing.npz"), 2),
-        (("eval", "MODEL", "--data", "digits", "--split", "test"), 2),
+        (("eval", "MODEL", "--data", "rows.npz", "--split", "test"), 2),
+        (("eval", "MODEL", "--data", "digits", "--weighted"), 2),
     ],
 )
 def test_an_error_is_one_sentence_on_stderr_and_one_document_with_json(
     words: tuple[str, ...], code: int, command: Command, model: str, tmp_path: Path
 ) -> None:
     (tmp_path / "foreign").write_text("", encoding="utf-8")
+    np.savez(tmp_path / "rows.npz", x=np.zeros((20, 64)), y=np.arange(20) % 10)
     words = tuple(model if word == "MODEL" else word for word in words)
     plain = command(*words)
     elsewhere = ["other" if word == "run" else word for word in words]

@@ -9,13 +9,13 @@ import re
 import subprocess
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mlpcli.storage import modelfile
-from mlpcli.storage.modelfile import Model
 from tests.support.command import SMALL, Command, read_document
 from tests.support.terminal import on_terminal
 
@@ -201,7 +201,7 @@ def test_the_classes_of_a_model_do_not_act(digits_run: Path, tmp_path: Path) -> 
     classes = [f"{k}{ACTING}\n" for k in range(10)]
     classes[0] = EVIL
     header = model.header | {"classes": classes}
-    modelfile.save(tmp_path / "model.npz", Model(model.network, model.scaling, header))
+    modelfile.save(tmp_path / "model.npz", replace(model, header=header))
     x, y = np.zeros((20, 64), np.uint8), np.array([EVIL] * 20)
     np.savez(tmp_path / "rows.npz", x=x, y=y)
     for width in (50, 80, 120):

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from mlpcli.commands import settings
+from mlpcli.commands.data import load_new
 from mlpcli.config import allowed, every_key
-from mlpcli.datasets import assemble, cache
+from mlpcli.datasets import cache
 from mlpcli.errors import ConfigError
+from mlpcli.model.state import Streams
 from mlpcli.storage import checkpoint, modelfile
 from mlpcli.storage.runfolder import best_epoch_of
 from tests.support.formats import idx, npy, npy_header, npz
@@ -38,15 +40,8 @@ MAX_MESSAGE = 2500  # characters beside the path
 
 
 def read_data(path: Path) -> object:
-    return assemble.load(
-        str(path),
-        np.random.default_rng(0),
-        target="",
-        validation=0.1,
-        test=0.2,
-        scaling="auto",
-        notify=print,
-    )
+    config = settings.load(None, {"data.source": str(path)})
+    return load_new(config, Streams.from_seed(0), print)
 
 
 def read_folder(path: Path) -> object:
@@ -83,19 +78,21 @@ def measured(read: Callable[[Path], object], path: Path, content: bytes) -> Meas
     ("content", "said"),
     [
         (b"1," + b"a" * 32_000 + b"\n" + b"2,b\n" * 37_000, "line 1 has a label of 32,000 char"),
-        (b"1," + b"a" * 1000 + b"\n" + b"2,b\n3,a\n" * 20_000, "class 'aaa"),
-        ("".join(f"1,n{n}\n" for n in range(22_000)).encode(), "class 'n0' has 1 row"),
+        (b"1," + b"a" * 1000 + b"\n" + b"2,b\n3,a\n" * 20_000, ""),
+        (b"1," + b"a" * 1000 + b"\n" + b"2,b\n3,a\n" * 200, "too few rows to be split"),
+        ("".join(f"1,n{n}\n" for n in range(22_000)).encode(), "'n0' (1), 'n1' (1)"),
         (b"1," * 100_000 + b"a\n", "has one class only ('a')"),
         (b"a," * 100_000 + b"a\n", "has a header and no rows"),
-        (b"," * 100_000 + b"a\n" + b"1,2\n" * 3, "column 1 is empty"),
+        (b"," * 100_000 + b"a\n" + b"1,2\n" * 3, "line 1 is no header of these rows"),
         (b'1,"' + b"a\n" * 80_000 + b'"\n', "cannot be read as CSV"),
         (b"1,a\n" + b"1" * 190_000 + b",b\n", "cannot be read as CSV"),
-        (b"1,a\n" + b"x" * 100_000 + b",b\n", "line 2 has 'xxx"),
-        (b"1,a\n2,b\n" + b"\n" * 190_000, "class 'a' has 1 row"),
+        (b"1,a\n" + b"x" * 100_000 + b",b\n", "'a' (1), 'b' (1)"),
+        (b"1,a\n2,b\n" + b"\n" * 190_000, "'a' (1), 'b' (1)"),
     ],
     ids=[
         "label",
         "allowed",
+        "too few",
         "classes",
         "cells",
         "names",
@@ -130,10 +127,10 @@ X = npy(np.zeros((4, 1), "u1"))
     [
         (packed(x=npy(np.zeros((6_000_000, 1), "u1")), y=rows_of(6_000_000)), "less than a bit"),
         (packed(x=npy(np.zeros((20_000_000, 1), "u1")), y=rows_of(20_000_000)), "unpacks from"),
-        (packed(x=X, y=npy(np.array(["a", "b", "a", "b"], "U1000000"))), "class 'a' has 2 rows"),
-        (packed(x=X, y=npy(np.array([b"a", b"b", b"a", b"b"], "S4000000"))), "class 'a' has 2"),
+        (packed(x=X, y=npy(np.array(["a", "b", "a", "b"], "U1000000"))), "all are constant"),
+        (packed(x=X, y=npy(np.array([b"a", b"b", b"a", b"b"], "S4000000"))), "all are constant"),
         (packed(x=X, y=npy(np.array(["a" * 10**6, "b", "a", "b"]))), "has 1,000,000 characters"),
-        (packed(x=npy(np.zeros((4, 2_000_000), "f2", "F")), y=npy(np.arange(4) % 2)), "class '0'"),
+        (packed(x=npy(np.zeros((4, 2_000_000), "f2", "F")), y=npy(np.arange(4) % 2)), "of memory"),
         (packed(x=X, y=npy_claiming("(0,)", b"", "<U500000000")), "and 0 labels"),
         (packed(x=X, y=npy_claiming("(4,)", b"", "<U500000000")), "claims 8,000,000,000 bytes"),
         (packed(x=npy_claiming("(2, 2)", b"", "('<f8', (10000000,))"), y=X), "no readable .npy"),
