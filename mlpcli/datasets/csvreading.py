@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.arrays import Floats, Raw, chunks
+from mlpcli.arrays import Floats, Raw
 from mlpcli.datasets.csvcells import Levels, Numbers, as_number, cell_fault, shown, sorted_levels
 from mlpcli.datasets.csvencoding import Encoder
-from mlpcli.datasets.csvkinds import judge
+from mlpcli.datasets.csvkinds import count_cells, judge, recode
 from mlpcli.datasets.csvlabels import LabelReader, encode_weights
 from mlpcli.datasets.csvlayout import Layout
 from mlpcli.datasets.csvroles import Roles
@@ -29,7 +29,6 @@ from mlpcli.preprocessing.columns import Column
 from mlpcli.storage.reading import check_memory
 
 BYTES_PER_ROW = 40  # beside its features: labels, weights, copies of them
-PIECE = 1 << 16  # rows of a column that are looked at at a time
 
 
 class Reading:
@@ -172,31 +171,43 @@ class Reading:
             raise DataError(f"{self.origin}: all weights, in {where}, are 0.")
 
     def _judged(self, d: int) -> Column:
-        """A category with its levels in order, or ignored; x is changed to fit."""
+        """A category with its levels in order, or a number, or ignored; x is changed to fit."""
         column, levels = self.features[d], self.levels[d]
         place = self.roles.features[d]
         where = f"{self.origin}: {self.layout.describe(place)}"
         codes = self.x[:, d]
+        names = self._used_names(codes, levels)
         if place not in self.roles.categorical:
-            fits, note = judge(
-                where, levels.names, partial(_counts, codes, levels), levels.too_many
-            )
+            numbers = [self.numbers.parse(name) for name in names]
+            if names != levels.names and None not in numbers:  # words were in rows left out
+                number_of = dict(zip(names, numbers, strict=True))
+                recode(codes, [number_of.get(name) or 0.0 for name in levels.names])
+                return replace(column, kind="number")
+            counts = partial(self._counts, codes, levels, names)
+            fits, note = judge(where, names, counts, levels.too_many, self.options.decimal)
             self.notes += [note] if note else []
             if not fits:
                 codes[:] = 0
                 return replace(column, kind="ignored")
         elif levels.too_many:
             raise DataError(f"{where} has too many different texts to be a category.")
-        names = sorted_levels(levels.names)
-        if names == levels.names:
-            return replace(column, levels=tuple(names))
-        rank_of = {name: rank for rank, name in enumerate(names)}
-        ranks = np.array([*(rank_of[name] for name in levels.names), np.nan])
-        for piece in chunks(len(codes), PIECE):
-            some = codes[piece]
-            known = np.where(np.isnan(some), len(names), some).astype(np.intp)
-            codes[piece] = ranks[known]
-        return replace(column, levels=tuple(names))
+        in_order = sorted_levels(levels.names)
+        if in_order != levels.names:
+            rank_of = {name: rank for rank, name in enumerate(in_order)}
+            recode(codes, [rank_of[name] for name in levels.names])
+        return replace(column, levels=tuple(in_order))
+
+    def _used_names(self, codes: Floats, levels: Levels) -> list[str]:
+        """The levels of the rows that are kept; others were in those without a label."""
+        if not self.n_left_out:
+            return levels.names
+        counts = count_cells(codes, len(levels.names)).tolist()
+        return [name for name, count in zip(levels.names, counts, strict=True) if count]
+
+    @staticmethod
+    def _counts(codes: Floats, levels: Levels, names: list[str]) -> Raw:
+        counts = dict(zip(levels.names, count_cells(codes, len(levels.names)), strict=True))
+        return np.array([counts[name] for name in names], np.intp)
 
     def _table_of(self, labels: LabelColumn) -> Table:
         """The table of x, as bytes where they are enough."""
@@ -221,13 +232,3 @@ def count_rows(path: Path, layout: Layout) -> int:
     """The most rows that a file can have: one a line, and each as long as its separators."""
     n_lines, n_bytes = file_size(path)
     return min(n_lines, n_bytes // layout.width)
-
-
-def _counts(codes: Floats, levels: Levels) -> Raw:
-    """How many cells each level has."""
-    counts = np.zeros(len(levels.names), np.intp)
-    for piece in chunks(len(codes), PIECE):
-        some = codes[piece]
-        known = some[some >= 0].astype(np.intp)
-        counts += np.bincount(known, minlength=len(counts))
-    return counts
