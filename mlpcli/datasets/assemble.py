@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlpcli.arrays import Index
 from mlpcli.datasets.checks import checked
 from mlpcli.datasets.classes import class_names, encode
 from mlpcli.datasets.dataset import Dataset, Rows, all_rows
@@ -17,6 +18,7 @@ from mlpcli.datasets.table import Table, check_features_match, check_room, finge
 from mlpcli.errors import DataError
 from mlpcli.messages import Notify, names_in_words
 from mlpcli.preprocessing.columns import feature_columns
+from mlpcli.preprocessing.encoding import Preprocessing
 from mlpcli.preprocessing.pipeline import Settings, learn
 
 BYTES_PER_ROW = 64  # in memory, at most, while rows are split: labels, indices and their copies
@@ -121,14 +123,7 @@ def assemble(
     classes = class_names(table)
     parts = _parts(table, classes, fractions, rng)
     settings = replace(settings, scaling=_resolved(settings.scaling, table))
-    columns = feature_columns(table.columns)
-    index = parts["train"].index
-    if columns or settings.bins:
-        bytes_each = BYTES_PER_COLUMN + BYTES_PER_BIN * settings.bins
-        check_room(table.origin, table.n_features * bytes_each)
-    encoding = learn(columns, table.x, index, settings, together=table.image is not None)
-    if not encoding.n_inputs:
-        raise DataError(f"{table.origin}: no column is left to learn from: all are constant.")
+    encoding = _encoding(table, parts["train"].index, settings)
     return Dataset(
         source=sources.source,
         classes=classes,
@@ -140,6 +135,18 @@ def assemble(
         columns=table.columns,
         notes=(*table.notes, *_note_small_classes(parts["train"].labels, classes, fractions)),
     )
+
+
+def _encoding(table: Table, index: Index, settings: Settings) -> Preprocessing:
+    """What the rows `index` teach of the columns; raises DataError if that is nothing."""
+    columns = feature_columns(table.columns)
+    if columns or settings.bins:
+        bytes_each = BYTES_PER_COLUMN + BYTES_PER_BIN * settings.bins
+        check_room(table.origin, table.n_features * bytes_each)
+    encoding = learn(columns, table.x, index, settings, together=table.image is not None)
+    if not encoding.n_inputs:
+        raise DataError(f"{table.origin}: no column is left to learn from: all are constant.")
+    return encoding
 
 
 def _with_own_rows(sources: Sources) -> Table:
