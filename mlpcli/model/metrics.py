@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpcli.arrays import Floats, Labels
 from mlpcli.model.buffers import Workspace
-from mlpcli.model.network import AllReduce, Network, forward, loss_by_row, no_reduce
+from mlpcli.model.network import AllReduce, Network, forward, loss_by_row, no_reduce, probabilities
 
 Z95 = 1.959963984540054  # the standard normal's 97.5 % point
 
@@ -152,6 +152,15 @@ class ByRow(NamedTuple):
         return float(total) / float(total_weight)
 
 
+def _losses(network: Network, labels: Labels, ws: Workspace) -> Floats:
+    """−log p[label] of every row (n); leaves the probabilities in ws.p."""
+    if not network.smoothing:  # by log-sum-exp, which no probability of 0 can harm
+        return loss_by_row(labels, ws)
+    probabilities(network, ws)
+    losses: Floats = -np.log(ws.p[ws.rows, labels])
+    return losses
+
+
 @np.errstate(over="ignore", invalid="ignore")
 def score(
     network: Network,
@@ -172,7 +181,7 @@ def score(
         here = ws.first(n)
         scored = by_row.view(slice(done, done + n))
         forward(network, x, 1.0, here, allreduce=allreduce)
-        scored.losses[:] = loss_by_row(labels, here)
+        scored.losses[:] = _losses(network, labels, here)
         here.z.argmax(axis=1, out=scored.predicted)
         here.p.max(axis=1, out=scored.confidence)
         done += n

@@ -31,30 +31,41 @@ from mlpcli.model.buffers import Gradient, Workspace
 from mlpcli.model.parameters import PIECE, views
 
 Mask: TypeAlias = Floats | float  # r: (B,H), or 1.0 if nothing is dropped
+LEAST = 0.1  # of ε: the least probability where smoothing is taken back, so that losses are finite
 AllReduce: TypeAlias = Callable[[Floats], None]  # replaces z by its sum over all processes
 
 
 class Network:
-    """The parameters: one flat vector theta, its views W1, W2, b1, b2, and the name of φ."""
+    """The parameters: one flat vector theta, its views W1, W2, b1, b2, and the name of φ.
 
-    def __init__(self, shape: Shape, activation: str, dtype: DTypeLike = np.float32) -> None:
+    `smoothing` is the ε that labels are smoothed by in training: `probabilities` takes it back.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        activation: str,
+        dtype: DTypeLike = np.float32,
+        smoothing: float = 0.0,
+    ) -> None:
         self.shape = shape
         self.activation = activation
+        self.smoothing = smoothing
         self.theta: Floats = shared_zeros(shape.parameters, dtype)
         self.W1, self.W2, self.b1, self.b2 = views(self.theta, shape)
 
     def with_parameters(self, theta: Floats) -> "Network":
-        """A network of the same shape and activation whose parameters are the vector theta."""
+        """The same network, but with the vector theta for its parameters."""
         network = Network.__new__(Network)
-        network.__setstate__((self.shape, self.activation, theta))
+        network.__setstate__((self.shape, self.activation, theta, self.smoothing))
         return network
 
-    def __getstate__(self) -> tuple[Shape, str, Floats]:
-        return self.shape, self.activation, self.theta
+    def __getstate__(self) -> tuple[Shape, str, Floats, float]:
+        return self.shape, self.activation, self.theta, self.smoothing
 
-    def __setstate__(self, state: tuple[Shape, str, Floats]) -> None:
+    def __setstate__(self, state: tuple[Shape, str, Floats, float]) -> None:
         """Make the views anew: views that are copied one by one are views no more."""
-        self.shape, self.activation, self.theta = state
+        self.shape, self.activation, self.theta, self.smoothing = state
         self.W1, self.W2, self.b1, self.b2 = views(self.theta, self.shape)
 
 
@@ -90,6 +101,23 @@ def softmax(ws: Workspace) -> None:
     np.maximum.reduce(ws.z, axis=1, keepdims=True, out=ws.top)
     np.subtract(ws.z, ws.top, out=ws.p)
     np.exp(ws.p, out=ws.p)
+    np.add.reduce(ws.p, axis=1, keepdims=True, out=ws.total)
+    ws.p /= ws.total
+
+
+def probabilities(network: Network, ws: Workspace) -> None:
+    """Write the probabilities of the classes into ws.p, after `forward`.
+
+    They are p = softmax(z), unless labels were smoothed. Then softmax(z) has learnt
+    (1 − ε) p + ε/K, and p = (softmax(z) − ε/K) / (1 − ε), at least LEAST ε and scaled to sum to 1.
+    """
+    softmax(ws)
+    smoothing = network.smoothing
+    if not smoothing:
+        return
+    ws.p -= smoothing / network.shape.K
+    ws.p /= 1 - smoothing
+    np.maximum(ws.p, LEAST * smoothing, out=ws.p)
     np.add.reduce(ws.p, axis=1, keepdims=True, out=ws.total)
     ws.p /= ws.total
 

@@ -55,7 +55,8 @@ class TrainingState:
         """
         D, _, K = self.network.shape
         shape = Shape(D, units.stop - units.start, K)
-        network = Network(shape, self.network.activation, self.network.theta.dtype)
+        whole = self.network
+        network = Network(shape, whole.activation, whole.theta.dtype, whole.smoothing)
         shard = replace(self, network=network, optimizer=self.optimizer.for_network(network))
         for of_shard, of_whole in _shared_arrays(shard, self, units):
             of_shard[...] = of_whole

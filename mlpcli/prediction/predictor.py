@@ -10,7 +10,7 @@ from mlpcli.arrays import Floats, Labels, Raw, chunks
 from mlpcli.errors import DataError
 from mlpcli.model.buffers import workspace
 from mlpcli.model.metrics import wilson_interval
-from mlpcli.model.network import forward, softmax
+from mlpcli.model.network import forward, probabilities
 from mlpcli.prediction.rows import raw_rows
 from mlpcli.storage import modelfile
 from mlpcli.storage.modelfile import Model
@@ -146,6 +146,6 @@ class Predictor:
             here = ws.first(piece.stop - piece.start)
             self.model.preprocessing.apply(raw[piece], here.x)
             forward(network, here.x, 1.0, here)
-            softmax(here)
+            probabilities(network, here)
             p[piece] = here.p
         return p

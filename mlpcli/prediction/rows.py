@@ -34,7 +34,8 @@ def raw_rows(rows: Any, columns: tuple[Column, ...], n_raw: int, missing: Iterab
     if array.ndim < 2:
         raise DataError(f"rows have {array.ndim} dimensions; they must be rows × columns.")
     array = array.reshape(len(array), math.prod(array.shape[1:]))
-    if array.dtype.kind in "buif" and not _needs_words(columns):
+    is_plain = not columns or not _gap_numbers(missing)
+    if array.dtype.kind in "buif" and is_plain and not _needs_words(columns):
         return _numbers_by_place(array, columns, n_raw)
     return _from_places(list(array.T), columns, n_raw, missing)
 
@@ -112,14 +113,28 @@ def _from_cells(
     cells: Sequence[Cells | None], columns: tuple[Column, ...], missing: Iterable[str]
 ) -> Floats:
     gaps = frozenset(missing)
+    gap_numbers = _gap_numbers(gaps)
     n_rows = next((len(each) for each in cells if each is not None), 0)
     raw: Floats = np.zeros((n_rows, len(columns)))
     for place, (each, column) in enumerate(zip(cells, columns, strict=True)):
         if each is not None and column.kind == "number":
             raw[:, place] = _numbers(each, column, place, gaps)
+            if gap_numbers:
+                raw[np.isin(raw[:, place], gap_numbers), place] = math.nan
         elif each is not None and column.kind == "category":
             raw[:, place] = _levels(each, column, gaps)
     return raw
+
+
+def _gap_numbers(gaps: Iterable[str]) -> list[float]:
+    """The numbers among the texts of a missing cell, such as -999."""
+    numbers: list[float] = []
+    for text in gaps:
+        try:
+            numbers.append(float(text))
+        except ValueError:
+            continue
+    return [number for number in numbers if not math.isnan(number)]
 
 
 def _numbers(cells: Cells, column: Column, place: int, gaps: frozenset[str]) -> Floats:

@@ -95,6 +95,7 @@ def _header(checkpoint: Checkpoint) -> dict[str, Any]:
         "version": VERSION,
         "shape": state.network.shape,
         "activation": state.network.activation,
+        "smoothing": state.network.smoothing,
         "optimizer": [optimizer.name, vars(optimizer.hyper), optimizer.weight_decay],
         "steps": optimizer.steps,
         "streams": [rng.bit_generator.state for rng in (state.shuffle, state.dropout)],
@@ -178,7 +179,8 @@ def _record(about: dict[str, Any]) -> RunRecord:
 def _network(header: dict[str, Any], theta: Floats) -> Network:
     if header["activation"] not in ACTIVATIONS:
         raise ValueError(f"there is no activation {header['activation']!r}")
-    network = Network(Shape(*header["shape"]), header["activation"], theta.dtype)
+    smoothing = _finite(header.get("smoothing", 0.0))
+    network = Network(Shape(*header["shape"]), header["activation"], theta.dtype, smoothing)
     network.theta[...] = theta
     return network
 

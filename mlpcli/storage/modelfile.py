@@ -3,9 +3,8 @@
     W1 (D,H)  b1 (H)  W2 (H,K)  b2 (K)  offset (D)  scale (D)  header (JSON text as uint8 bytes)
 
 A row is scored by softmax(φ((t − offset) · scale @ W1 + b1) @ W2 + b2), without dropout. t is the
-raw row itself, or what storage/columnfile.py describes, if the header's `columns` say so.
-A file that `save` wrote ends in a checksum, and its header says so ("sealed"); a file that another
-program made needs neither.
+raw row itself, or what columnfile.py describes; network.py takes the header's `smoothing` back.
+A file that `save` wrote ends in a checksum, and its header says so ("sealed"); others need neither.
 """
 
 import json
@@ -92,6 +91,7 @@ def save(path: Path, model: Model, dir_fd: int | None = None) -> None:
     header["format"] = FORMAT
     header["version"] = VERSION
     header["activation"] = network.activation
+    header["smoothing"] = network.smoothing
     header["sealed"] = True
     header["columns"] = described(model.columns, preprocessing)
     text = json.dumps(header, ensure_ascii=False, sort_keys=True)
@@ -123,7 +123,7 @@ def load(path: Path) -> Model:
     header = _read_header(path, arrays)
     _check_seal(path, needed=bool(header.get("sealed")))
     _check_arrays(path, arrays, K=len(header["classes"]))
-    network = _network(arrays, header["activation"])
+    network = _network(arrays, header["activation"], _smoothing(path, header))
     try:
         columns, preprocessing = parsed(_records(header), arrays["offset"], arrays["scale"])
     except ValueError as error:
@@ -142,12 +142,19 @@ def _records(header: Header) -> Any:
     return [str(name) for name in records] if isinstance(records, list) else None
 
 
-def _network(arrays: Arrays, activation: str) -> Network:
+def _smoothing(path: Path, header: Header) -> float:
+    smoothing = header.get("smoothing", 0)  # version 1 has none
+    if type(smoothing) in (int, float) and 0 <= smoothing < 1:
+        return float(smoothing)
+    raise ModelError(f"{path}: its header's smoothing is {smoothing!r:.60}, and not from 0 to 1.")
+
+
+def _network(arrays: Arrays, activation: str, smoothing: float) -> Network:
     """The network of these weights, in the widest of their types."""
     D, H = arrays["W1"].shape
     K = len(arrays["b2"])
     dtype = np.result_type(*(arrays[name] for name in PARAMETERS))
-    network = Network(Shape(D, H, K), activation, dtype)
+    network = Network(Shape(D, H, K), activation, dtype, smoothing)
     for name in PARAMETERS:
         view = getattr(network, name)
         view[...] = arrays[name]

@@ -39,7 +39,7 @@ def new_state(
 
     `mean_square` is the mean of x² over the inputs, for weights that go by it.
     """
-    network = Network(shape, config.network.activation, dtype)
+    network = Network(shape, config.network.activation, dtype, config.training.label_smoothing)
     if config.network.initial == "normal":
         initialise_normal(network, streams.initialise, mean_square)
     else:

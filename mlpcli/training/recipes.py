@@ -12,7 +12,7 @@ TABLES: dict[str, Any] = {
     "data.scaling": "standard",
     "data.bins": 8,
     "data.rare": 1,
-    "network.hidden": 128,
+    "network.hidden": 256,
     "network.activation": "relu",
     "network.dropout": 0.3,
     "network.input_dropout": 0.1,
@@ -36,7 +36,7 @@ SMALLEST_B, LARGEST_B = 16, 256
 ROWS_PER_B = 16  # a minibatch is so small a part of the rows
 EPOCHS = 100
 FEWEST_EPOCHS = 4
-MOST_STEPS = 30_000
+MOST_STEPS = 10_000
 
 
 def resolve(config: Config, n_rows: int, is_image: bool) -> Config:

@@ -155,9 +155,9 @@ def test_the_code_of_the_page_scores_a_model_as_eval_does(
     mlpcli("train", "--data", "rows.npz", *options, check=True)
     report = json.loads(mlpcli("eval", "runs/first", "--json").stdout)
     monkeypatch.chdir(tmp_path)
-    z = code_of_the_page()["logits"](x_test)
-    losses = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), y_test]
-    assert report["accuracy"] == np.mean(z.argmax(axis=1) == y_test)
+    p = code_of_the_page()["probabilities"](x_test)
+    losses = -np.log(p[np.arange(len(p)), y_test])
+    assert report["accuracy"] == np.mean(p.argmax(axis=1) == y_test)
     assert report["loss"] == pytest.approx(losses.mean(), rel=1e-5)
 
 

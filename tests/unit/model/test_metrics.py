@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 from scipy.stats import binomtest
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import (
@@ -17,9 +18,11 @@ from sklearn.metrics import (
 )
 
 from mlpcli.arrays import Floats, Labels, Shape
-from mlpcli.model.buffers import workspace
+from mlpcli.model.buffers import Workspace, workspace
+from mlpcli.model.initialisation import initialise_uniform
 from mlpcli.model.metrics import ByRow, ClassScores, Scores, by_class, score, wilson_interval
-from mlpcli.model.network import Network
+from mlpcli.model.network import Network, forward
+from mlpcli.model.network import probabilities as write_probabilities
 from tests.support import reference
 from tests.support.formats import some
 
@@ -247,3 +250,50 @@ def test_weights_too_large_for_a_finite_loss_are_scored_so_without_a_warning() -
     by_row = ByRow(np.zeros(N, np.float32), np.zeros(N, np.intp), np.zeros(N, np.float32))
     score(network, [(x, labels)], workspace(SHAPE, N), by_row)
     assert not np.isfinite(by_row.scores(labels, K).loss)
+
+
+def smoothed_network(smoothing: float) -> tuple[Network, Workspace]:
+    """A network and its logits for 50 rows of 3 classes, among them sure ones."""
+    network = Network(Shape(4, 6, 3), "tanh", np.float64, smoothing)
+    ws = workspace(network.shape, 50, np.float64)
+    ws.z[...] = np.random.default_rng(0).normal(scale=4, size=(50, 3))
+    return network, ws
+
+
+def test_smoothing_that_was_learnt_is_taken_back() -> None:
+    """A network that gives (1 − ε) p + ε/K predicts p."""
+    network, ws = smoothed_network(0.1)
+    truth = np.random.default_rng(1).dirichlet([2, 2, 2], 50)
+    truth = np.maximum(truth, 0.02)
+    truth /= truth.sum(axis=1, keepdims=True)
+    ws.z[...] = np.log(0.9 * truth + 0.1 / 3)
+    write_probabilities(network, ws)
+    np.testing.assert_allclose(ws.p, truth, atol=1e-12)
+
+
+def test_probabilities_are_no_less_than_a_tenth_of_the_smoothing_and_sum_to_1() -> None:
+    network, ws = smoothed_network(0.1)
+    order = ws.z.argsort(axis=1)
+    write_probabilities(network, ws)
+    assert ws.p.min() > 0.009
+    np.testing.assert_allclose(ws.p.sum(axis=1), 1)
+    np.testing.assert_array_equal(ws.p.argmax(axis=1), order[:, -1])
+
+
+def test_without_smoothing_probabilities_are_the_softmax() -> None:
+    network, ws = smoothed_network(0.0)
+    write_probabilities(network, ws)
+    np.testing.assert_allclose(ws.p, special.softmax(ws.z, axis=1), rtol=1e-12)
+
+
+def test_the_loss_is_that_of_the_probabilities_with_smoothing_taken_back() -> None:
+    network, ws = smoothed_network(0.2)
+    initialise_uniform(network, np.random.default_rng(0))
+    x = np.random.default_rng(2).normal(size=(50, 4))
+    labels = np.arange(50) % 3
+    by_row = ByRow(np.empty(50), np.empty(50, np.intp), np.empty(50))
+    score(network, [(x, labels)], ws, by_row)
+    forward(network, x, 1.0, ws)
+    write_probabilities(network, ws)
+    np.testing.assert_allclose(by_row.losses, -np.log(ws.p[np.arange(50), labels]))
+    np.testing.assert_array_equal(by_row.confidence, ws.p.max(axis=1))

@@ -180,6 +180,7 @@ def test_the_header_holds_absolute_data_paths_and_nothing_of_time_or_place(
         "format",
         "version",
         "activation",
+        "smoothing",
         "sealed",
         "classes",
         "columns",
@@ -211,7 +212,10 @@ def numpy_scores(path: Path, rows: Cells, truth: list[str]) -> tuple[float, floa
         }
         z = phi[header["activation"]](a) @ model["W2"] + model["b2"]
     z = z - z.max(axis=1, keepdims=True)
-    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    smoothing = header["smoothing"]
+    p = np.maximum((p - smoothing / p.shape[1]) / (1 - smoothing), smoothing / 10)
+    log_p = np.log(p / p.sum(axis=1, keepdims=True))
     labels = np.array([header["classes"].index(name) for name in truth])
     loss = -log_p[np.arange(len(rows)), labels].mean()
     return float((log_p.argmax(axis=1) == labels).mean()), float(loss)

@@ -64,7 +64,7 @@ def test_resolved_settings_are_complete_so_that_they_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("n_rows", "B", "epochs"),
-    [(40, 16, 100), (1000, 64, 100), (5000, 256, 100), (20_000, 256, 100)],
+    [(40, 16, 100), (1000, 64, 100), (5000, 256, 100), (20_000, 256, 100), (40_000, 256, 80)],
 )
 def test_minibatches_grow_with_the_rows(n_rows: int, B: int, epochs: int) -> None:
     training = resolved(n_rows).training
