@@ -25,6 +25,7 @@ class Numbers:
     def __init__(self, missing: Iterable[str], decimal: str) -> None:
         self.missing = frozenset(missing)
         self.decimal = decimal
+        self.missing_numbers = missing_numbers(self.missing, decimal)
 
     def parse(self, text: str) -> float | None:
         """The number, NaN if the cell is missing, None if it is a word, infinite or too large."""
@@ -34,7 +35,7 @@ class Numbers:
         number = as_number(text, self.decimal)
         if number is None or not abs(number) <= LARGEST:
             return None
-        return number
+        return math.nan if number in self.missing_numbers else number
 
     def encode(self, cells: "Spans | list[str]") -> tuple[Floats, list[int]]:
         """The numbers, and the indices of the cells that are none (and NaN among the numbers)."""
@@ -52,6 +53,8 @@ class Numbers:
             if number is None:
                 bad.append(index)
             values[index] = math.nan if number is None else number
+        if self.missing_numbers:
+            values[np.isin(values, self.missing_numbers)] = math.nan
         return values, bad
 
 
@@ -95,6 +98,12 @@ class Levels:
         self.names.append(text)
         self.n_characters += len(text)
         return code
+
+
+def missing_numbers(missing: Iterable[str], decimal: str = ".") -> list[float]:
+    """The numbers among the texts of a missing cell, such as -999: -999.0 is missing as well."""
+    numbers = [as_number(text, decimal) for text in missing]
+    return [number for number in numbers if number is not None]
 
 
 def as_number(text: str, decimal: str = ".") -> float | None:

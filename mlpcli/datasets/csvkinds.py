@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mlpcli.arrays import Floats, Raw, chunks
+from mlpcli.config import MISSING
 from mlpcli.datasets.csvcells import MAX_LEVELS, as_number, shown
 from mlpcli.datasets.csvheader import MARKERS
 from mlpcli.errors import DataError
@@ -134,7 +135,7 @@ def _words_among_numbers(
 ) -> str:
     """What to say of a column of numbers with some words; raises DataError if they mean a gap."""
     listed = names_in_words([shown(word) for word in words])
-    if words and all(word.lower() in MARKERS for word in words):
+    if words and all(word in MISSING or word.lower() in MARKERS for word in words):
         raise DataError(
             f"{where} has {listed} in {n_words:,} of {n_cells:,} cells, and numbers in the others. "
             "If that is how a missing cell is written, name it in data.missing; "

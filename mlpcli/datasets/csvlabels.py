@@ -20,7 +20,7 @@ class LabelReader:
     def __init__(self, origin: str, place: int, missing: Iterable[str]) -> None:
         self.origin = origin
         self.place = place
-        self.levels = Levels(missing)
+        self.levels = Levels({"", *missing})  # no text is no label, whatever else is missing
 
     def encode(self, rows: Rows) -> tuple[Raw, NDArray[np.bool_]]:
         """The index of each row's label (n), and which rows have one.
