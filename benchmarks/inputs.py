@@ -39,8 +39,8 @@ def write_task(settings: Settings, folder: Path) -> TaskFile:
         y=y,
         x_validation=x_validation,
         y_validation=y_validation,
-        offset=data.scaling.offset.astype(np.float32),
-        scale=data.scaling.scale.astype(np.float32),
+        offset=data.preprocessing.offset.astype(np.float32),
+        scale=data.preprocessing.scale.astype(np.float32),
         **{name: getattr(network, name) for name in WEIGHTS},
     )
     return TaskFile(path, str(plan.shape), len(data.train), len(data.validation))

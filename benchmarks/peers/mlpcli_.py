@@ -22,6 +22,7 @@ def config_of(settings: Settings) -> Config:
             "data.source": settings.source,
             "seed": settings.seed,
             "network.hidden": settings.hidden,
+            "recipe": "images",
             "network.dropout": settings.dropout,
             "network.input_dropout": 0.0,
             "network.max_norm": 0.0,
@@ -52,7 +53,7 @@ class TimingObserver:
 
     def __call__(self, event: Event) -> None:
         """Record an epoch at its end; other events do not matter."""
-        if isinstance(event, EpochDone):
+        if isinstance(event, EpochDone) and event.validation:
             self.timer.epoch_done(event.validation.loss, event.validation.accuracy)
 
 
