@@ -79,8 +79,8 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run the command in this process, in an empty folder: quicker than a process of its own."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: object) -> Any:
-        result = CliRunner().invoke(app, list(map(str, words)))
+    def run(*words: object, stdin: str | None = None) -> Any:
+        result = CliRunner().invoke(app, list(map(str, words)), input=stdin)
         if not isinstance(result.exception, SystemExit | None):
             raise result.exception  # a traceback is a bug
         return result

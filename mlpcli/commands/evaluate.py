@@ -141,6 +141,8 @@ def _own_rows(
         config = with_values(config, {"data.source": absolute(moved_to)})
     data = _own_data(config, notify)
     _check_same_data(path, model, data)
+    if not len(data.parts[split]):
+        raise DataError(f"{path}: its run had no {split} rows; leave out --split {split}.")
     own_source = getattr(config.data, split, None)  # a path, where the part has a source of its own
     source = own_source if isinstance(own_source, str) else config.data.source
     return ScoredRows(source, split, data.parts[split])

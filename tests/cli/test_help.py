@@ -45,7 +45,8 @@ PROMISED = {
         "--quiet",
         "--dry-run",
     ],
-    "eval": ["--data", "--split", "--min-accuracy", "--json"],
+    "eval": ["--data", "--split", "--weighted", "--min-accuracy", "--json"],
+    "predict": ["--out", "--format", "--id", "--no-probabilities", "--skip-bad"],
     "gradcheck": [
         "--data",
         "--impl",
@@ -104,6 +105,7 @@ def run_and_list_modules(*words: str) -> tuple[str, set[str]]:
         ["train", "--help"],
         ["train", "-h"],
         ["eval", "--help"],
+        ["predict", "--help"],
         ["gradcheck", "--help"],
         ["--version"],
         [],
@@ -152,7 +154,7 @@ def test_without_a_word_the_help_is_shown(command: Command) -> None:
     assert command().exit_code == 2
 
 
-@pytest.mark.parametrize("words", [[], ["train"], ["eval"], ["gradcheck"]])
+@pytest.mark.parametrize("words", [[], ["train"], ["eval"], ["predict"], ["gradcheck"]])
 def test_h_is_help(words: list[str], command: Command) -> None:
     short = command(*words, "-h")
     assert (short.exit_code, short.stderr) == (0, "")
@@ -163,7 +165,7 @@ def test_h_is_help(words: list[str], command: Command) -> None:
 
 
 @pytest.mark.parametrize("width", [50, 80, 120])
-@pytest.mark.parametrize("words", [[], ["train"], ["eval"], ["gradcheck"]])
+@pytest.mark.parametrize("words", [[], ["train"], ["eval"], ["predict"], ["gradcheck"]])
 def test_no_switch_has_a_type_and_no_line_is_too_long(
     words: list[str], width: int, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +218,7 @@ def test_the_defaults_of_train_are_those_of_the_configuration() -> None:
 
 
 def test_every_flag_with_a_value_says_its_default() -> None:
-    without = {"overrides", "resume", "impl", "model"}  # which are given or not
+    without = {"overrides", "resume", "impl", "model", "rows", "ids"}  # which are given or not
     for entry in COMMANDS.values():
         for parameter in entry.params:
             if not getattr(parameter, "is_flag", False) and parameter.name not in without:
@@ -235,8 +237,9 @@ def test_the_names_of_choices_are_those_of_the_configuration() -> None:
 
 
 def examples_of(text: str) -> list[list[str]]:
+    """The words after `mlpcli` of each example; what is piped into it is not among them."""
     lines = text[text.index("Examples:") :].splitlines()[1:]
-    return [shlex.split(line)[1:] for line in lines if line.strip()]
+    return [shlex.split(line.partition("mlpcli ")[2]) for line in lines if line.strip()]
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
@@ -250,19 +253,22 @@ def test_the_examples_run(command: Command, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lengths = rng.normal(size=60)
     rows = [f"{length:.3f},1.5,{'long' if length > 0 else 'short'}" for length in lengths]
-    for file in ("iris.csv", "new.csv"):
-        text = "\n".join(["length,width,species", *rows, ""])
-        (tmp_path / file).write_text(text, encoding="utf-8")
+    text = "\n".join(["length,width,species", *rows, ""])
+    (tmp_path / "iris.csv").write_text(text, encoding="utf-8")
+    named = "\n".join(["name,length,width,species", *(f"n,{row}" for row in rows), ""])
+    (tmp_path / "new.csv").write_text(named, encoding="utf-8")
     homework = "def backward(x, y, r, W1, b1, W2, b2):\n    return {'z': None}\n"
     (tmp_path / "homework.py").write_text(homework, encoding="utf-8")
     quick = ("--epochs", "2", "--hidden", "4")
-    assert command("train", "--data", "iris.csv", *quick, "--out", "runs/first").exit_code == 0
+    first = ("--data", "iris.csv", "--set", "data.validation=0.1", "--out", "runs/first")
+    assert command("train", *first, *quick).exit_code == 0
     for name in ("", *COMMANDS):
         for words in examples_of(command(*name.split(), "--help").stdout):
             more = quick if words[0] == "train" and "--resume" not in words else ()
             if words[0] == "gradcheck" and "--impl" not in words:
                 continue  # a check of half a minute, which tests/cli/test_gradcheck.py makes
-            done = command(*words, *more)
+            piped = named if "-" in words else None
+            done = command(*words, *more, stdin=piped)
             expected = {2} if "homework.py" in words else {0, 1}
             assert done.exit_code in expected, (words, done.stderr)
 
@@ -288,7 +294,8 @@ def completed(*words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("", "train eval gradcheck"),
+        ("", "train predict eval gradcheck"),
+        ("predict run new.csv --format j", "jsonl"),
         ("tr", "train"),
         ("train --ep", "--epochs"),
         ("train --optimizer m", "momentum"),
@@ -297,7 +304,8 @@ def completed(*words: str) -> list[str]:
         ("train --data rows", ""),
         ("train --set network.d", "network.dropout="),
         ("train --set training.", "training.epochs= training.batch_size= "
-         "training.checkpoint_seconds= training.threads= training.patience="),
+         "training.checkpoint_seconds= training.threads= training.label_smoothing= "
+         "training.class_weight= training.patience="),
         ("eval run --split v", "validation"),
         ("gradcheck --activation t", "tanh"),
         ("gradcheck --s", "--seed --self-test"),

@@ -96,6 +96,24 @@ def test_scores_of_rows_given_as_files_of_their_own_are_found_again(
     assert counts == [60, 30, 45]
 
 
+def test_validation_rows_that_a_run_had_not_are_refused(csv_run: Path, command: Command) -> None:
+    said = refused(command, csv_run, "--split", "validation")
+    assert said == (
+        f"mlpcli: {csv_run / 'model.npz'}: its run had no validation rows; leave out --split "
+        "validation.\n"
+    )
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_run_without_validation_rows_has_the_scores_that_training_wrote(
+    part: str, csv_run: Path, command: Command
+) -> None:
+    result = json.loads((csv_run / "result.json").read_text(encoding="utf-8"))
+    assert result["validation"] is None
+    printed = scores(command, csv_run, "--split", part)
+    assert {name: printed[name] for name in BRIEF} == result[part]
+
+
 # Other rows
 
 
