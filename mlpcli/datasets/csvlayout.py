@@ -10,7 +10,13 @@ from pathlib import Path
 from mlpcli.config import Place
 from mlpcli.datasets.csvblocks import Dialect
 from mlpcli.datasets.csvcells import as_number
-from mlpcli.datasets.csvheader import is_header, is_word
+from mlpcli.datasets.csvheader import (
+    check_repeated,
+    check_second_header,
+    check_title,
+    is_header,
+    is_word,
+)
 from mlpcli.datasets.csvrows import read_rows, with_single_spaces
 from mlpcli.datasets.options import ReadingOptions
 from mlpcli.errors import DataError
@@ -71,9 +77,17 @@ def find_layout(origin: str, head: bytes, options: ReadingOptions, is_whole: boo
         first, below = _without_last(first, below)
     unnamed = _row_names_without_a_name(first, below)
     dialect = Dialect(delimiter, quote, len(first) + unnamed, trailing)
-    _check_title(origin, lines[0], first, below, dialect)
-    below = [row for row in below if len(row) == dialect.width]
+    check_title(origin, lines[0], first, below, dialect.width)
+    numbered = [(lines[0], first)]
+    numbered += [
+        (line, row) for line, row in zip(lines[1:], below, strict=True) if len(row) == dialect.width
+    ]
+    below = [row for _, row in numbered[1:]]
+    if not options.columns:  # a model's columns say of every bad row what is wrong
+        check_repeated(origin, numbered, options)
     header, note = _decide_header(origin, first, below, options, unnamed)
+    if options.header is not False and not options.columns:
+        check_second_header(origin, numbered[header:], options)
     if not header:
         return Layout(dialect, 0, (), [first, *below][:SAMPLE])
     names = ("",) * unnamed + tuple(cell.strip() for cell in first)
@@ -177,20 +191,6 @@ def _row_names_without_a_name(first: list[str], below: list[list[str]]) -> bool:
     names = [row[0].strip() for row in below]
     words = [cell for cell in first if as_number(cell.strip()) is None]
     return len(set(names)) == len(names) and len(words) == len(first) > 1
-
-
-def _check_title(
-    origin: str, line: int, first: list[str], below: list[list[str]], dialect: Dialect
-) -> None:
-    """Raise DataError if the first row is alone in its width: it is a title, not a header."""
-    widths = {len(row) for row in below}
-    if len(below) < 2 or len(widths) > 1 or dialect.width in widths:
-        return
-    (width,) = widths
-    raise DataError(
-        f"{origin}: line {line:,} is no header of these rows: it has {len(first):,} cells, and the "
-        f"lines below have {width:,}. Remove that line, or mend it."
-    )
 
 
 # The header

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mlpcli.arrays import Floats, Raw
 from mlpcli.datasets.csvcells import Levels, Numbers, as_number, cell_fault, shown, sorted_levels
 from mlpcli.datasets.csvencoding import Encoder
+from mlpcli.datasets.csvheader import repeats_the_header
 from mlpcli.datasets.csvkinds import count_cells, judge, recode
 from mlpcli.datasets.csvlabels import LabelReader, encode_weights
 from mlpcli.datasets.csvlayout import Layout
@@ -121,11 +122,14 @@ class Reading:
     def _words(self, rows: Rows, bad: list[tuple[int, int]], known: bool) -> set[int]:
         """The columns that these bad cells turn into categories.
 
-        Raises DataError for an infinite number, and for a word if the columns are a model's.
+        Raises DataError for an infinite number, the header again, or any word if the columns are a
+        model's.
         """
         for row, d in bad:
             place = self.roles.features[d]
             cell = rows.cells([place])[row].strip()
+            if self.layout.names and cell == self.layout.names[place]:
+                raise DataError(f"{self.origin}: {repeats_the_header(rows.lines[row])}")
             if known or as_number(cell, self.options.decimal) is not None:
                 fault = cell_fault(cell, self.layout.describe(place), self.options.decimal)
                 raise DataError(f"{self.origin}: line {rows.lines[row]:,}{fault}")

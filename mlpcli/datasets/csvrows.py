@@ -16,6 +16,7 @@ from mlpcli.datasets.csvblocks import Dialect as Dialect
 from mlpcli.errors import DataError
 
 SPACES = re.compile(rb"[ \t]+")
+MEND_LINE = "Mend or remove that line; a cell with a separator in it must be in quotes."
 AT_ENDS = re.compile(rb"(?m)^ | $")
 
 
@@ -145,4 +146,4 @@ def row_fault(cells: list[str], dialect: Dialect) -> str:
         return ""
     if n_cells == dialect.width:
         return ""
-    return f" has {n_cells:,} cells, and the first line has {dialect.width:,}."
+    return f" has {n_cells:,} cells, and the first line has {dialect.width:,}. {MEND_LINE}"
