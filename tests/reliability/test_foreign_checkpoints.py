@@ -40,7 +40,7 @@ from tests.support.loaders import small_checkpoint
             {"streams": [{"bit_generator": "PCG64DXSM", "state": {"state": -1, "inc": 1}}] * 2},
             "checkpoint of mlpcli",
         ),
-        ({"best": [1, None]}, "must be real number"),
+        ({"best": [1, "0.5"]}, "must be real number"),
         ({"about": 3}, "not subscriptable"),
         ({"about": {"log_bytes": -1}}, "are no counts"),
         ({"about": {"log_bytes": 1, "seconds": 0.5}}, "data_sha256"),
@@ -59,6 +59,17 @@ def test_a_checkpoint_with_a_seal_whose_header_does_not_fit_is_refused(
     with pytest.raises(ModelError, match=sentence) as caught:
         checkpoint.load(tmp_path)
     assert message in str(caught.value)
+
+
+def test_a_best_epoch_without_a_loss_is_that_of_a_run_without_validation_rows(
+    tmp_path: Path,
+) -> None:
+    path = make_checkpoint(tmp_path)
+    arrays = read_npz(path)
+    header = json.loads(arrays["header"].tobytes()) | {"best": [2, None]}
+    write_npz(path, arrays | {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)})
+    best = checkpoint.load(tmp_path).best
+    assert (best.epoch, best.loss) == (2, float("inf"))
 
 
 @pytest.mark.parametrize(

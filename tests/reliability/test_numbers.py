@@ -136,14 +136,17 @@ BLANK = np.array(["", " ", "ß\n"])[Y]
 ONE_LARGE = np.where(np.arange(4) == 1, 1e30, X)
 OF_ALL_SIZES = X * [1e-40, 1e-300, 1e30, 1]
 
+PLAIN = ("--set", "recipe=plain")  # which leaves no column out
 USABLE: dict[str, tuple[Raw, Raw, tuple[object, ...]]] = {
-    "all rows equal": (np.ones((60, 4)), Y, ()),
-    "all zeros": (np.zeros((60, 4)), Y, ()),
+    "all rows equal": (np.ones((60, 4)), Y, PLAIN),
+    "all zeros": (np.zeros((60, 4)), Y, PLAIN),
     "a constant feature": (ONE_LARGE, Y, ()),
     "features that are all the same": (np.repeat(X[:, :1], 4, axis=1), Y, ()),
     "features of all sizes": (OF_ALL_SIZES, Y, ()),
     "batches of one row": (X, Y, ("--batch-size", 1)),
     "more classes than rows in a batch": (X, np.arange(60) % 12, ("--batch-size", 4)),
+    "missing cells": (np.where(X > 1, np.nan, X), Y, ()),
+    "a column of missing cells": (np.where(np.arange(4) == 1, np.nan, X), Y, ()),
     "labels that are not 0, 1, 2": (X, Y * 1000 - 7, ()),
     "labels at the end of all whole numbers": (X, LARGEST_UNSIGNED, ()),
     "labels that are large floats": (X, Y - 2.0**52, ()),
@@ -179,9 +182,12 @@ def class_names(labels: Raw) -> set[str]:
         (X, Y * 0, "has one class only ('0')"),
         (X, Y + 0.5, "labels must be whole numbers or strings"),
         (X, np.where(Y == 1, np.nan, Y), "labels must be whole numbers or strings"),
-        (X, np.arange(60), "class '0' has 1 row, too few to split"),
-        (np.where(X > 2, np.inf, X), Y, "missing, infinite or too large"),
-        (X * 1e300, Y, "missing, infinite or too large"),
+        (X, np.arange(60), "the label is 60 different whole numbers in 60 rows"),
+        (X, np.array([f"n{n}" for n in range(60)]), "too few rows to be split into training"),
+        (np.where(X > 2, np.inf, X), Y, "3 feature values are infinite or too large"),
+        (X * 1e300, Y, "240 feature values are infinite or too large"),
+        (np.ones((60, 4)), Y, "no column is left to learn from: all are constant"),
+        (np.full((60, 4), np.nan), Y, "no column is left to learn from: all are constant"),
     ],
 )
 def test_data_over_the_edge_is_refused_in_a_sentence(
