@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 Format = Literal["csv", "jsonl", "npz"]
 OUTPUT = "What is written"
-ENDINGS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".npz": "npz"}
+ENDINGS: dict[str, Format] = {
+    "": "csv",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".npz": "npz",
+}
 
 
 def predict(
@@ -52,7 +58,7 @@ def predict(
         typer.Option(
             "--id",
             metavar="COLUMN",
-            help="A column of the rows to repeat beside the prediction; may be repeated.",
+            help="A column to repeat, by name or by place from 1; may be given again.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -75,10 +81,21 @@ def predict(
 ) -> None:
     """Predict the class of new rows, which need no label."""
     with boundary(as_json=False):
-        chosen = form or ENDINGS.get(out.suffix.lower() if out else "", "csv")
+        chosen = form or _form_of(out)
         if chosen == "npz" and out is None:
             raise ConfigError("--format npz needs --out FILE: an .npz cannot be written to stdout.")
         _predict(model, rows, out, chosen, ids or [], not no_probabilities, skip_bad)
+
+
+def _form_of(out: Path | None) -> Format:
+    """The format that the name of a file asks for."""
+    ending = out.suffix.lower() if out else ""
+    if ending not in ENDINGS:
+        raise ConfigError(
+            f"{out}: predictions are written as .csv, .jsonl or .npz; "
+            "with another name, say which by --format."
+        )
+    return ENDINGS[ending]
 
 
 def _predict(
@@ -90,12 +107,15 @@ def _predict(
     with_probabilities: bool,
     skip_bad: bool,
 ) -> None:
+    from mlpcli.commands.predict import check_output
     from mlpcli.commands.predict import predict as predicting
     from mlpcli.prediction.output import arrays
     from mlpcli.rendering.console import console, say
     from mlpcli.storage.writing import write_npz, write_pieces
 
     messages = console(stderr=True)
+    if out:
+        check_output(out, model, rows)
     prediction = predicting(model, rows, sys.stdin, ids, skip_bad, lambda text: say(messages, text))
     if form == "npz" and out:
         classes = prediction.predictor.classes
@@ -116,10 +136,11 @@ def _pieces(prediction: "Prediction", form: Format, with_probabilities: bool) ->
     from mlpcli.prediction.output import csv_header, csv_lines, json_lines
 
     classes, names = prediction.predictor.classes, prediction.id_names
-    if form == "csv":
-        yield csv_header(names, classes, with_probabilities)
-    for block in prediction.blocks:
+    header = csv_header(names, classes, with_probabilities) if form == "csv" else ""
+    for block in prediction.blocks:  # the header waits for the first one, which may be an error
         if form == "csv":
-            yield csv_lines(block, classes, with_probabilities)
+            yield header + csv_lines(block, classes, with_probabilities)
         else:
             yield json_lines(block, names, classes, with_probabilities)
+        header = ""
+    yield header

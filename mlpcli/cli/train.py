@@ -37,7 +37,7 @@ def train(
         str | None,
         typer.Option(
             metavar="SOURCE",
-            help="digits, mnist, openml:NAME, a folder of IDX files, an .npz or a .csv. "
+            help="digits, mnist, openml:NAME, a table, an .npz or a folder of IDX files. "
             "Default: digits.",
             autocompletion=sources,
             rich_help_panel=DATA,
@@ -47,7 +47,7 @@ def train(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="The label's column in a .csv. Default: the last one.",
+            help="The label's column, by name or place. Default: the last one.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -55,8 +55,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="auto, images, tables or plain: the defaults of all settings. "
-            "Default: auto, by the data.",
+            help="auto, images, tables or plain. The defaults below are those for images; tables "
+            "have others. Default: auto, by the data.",
             autocompletion=recipes,
             rich_help_panel=DATA,
         ),

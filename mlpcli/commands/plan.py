@@ -22,6 +22,7 @@ from mlpcli.storage.checkpoint import Checkpoint
 from mlpcli.storage.locks import RunFolder
 from mlpcli.storage.runfolder import check_place, default_folder
 from mlpcli.training.fit import network_shape
+from mlpcli.training.recipes import check_patience
 from mlpcli.training.resources import memory_needed, process_count
 from mlpcli.training.step import minibatches
 
@@ -143,6 +144,7 @@ def make_plan(config: Config, beginning: Beginning, notify: Notify) -> Plan:
         config, data = load_new(config, streams, notify)
     else:
         data = load(config, streams, notify)
+    check_patience(config, len(data.validation))
     resolved = _absolute_paths(config.data) | {"data.scaling": data.scaling_kind}
     config = with_values(config, resolved)
     shape = network_shape(config, data)

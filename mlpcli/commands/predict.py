@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -13,11 +14,13 @@ from mlpcli.arrays import Raw, chunks
 from mlpcli.commands.data import options_of_model
 from mlpcli.config import Place
 from mlpcli.datasets import csvfile, features
-from mlpcli.errors import DataError
+from mlpcli.datasets.options import ReadingOptions
+from mlpcli.errors import DataError, OutputError
 from mlpcli.machine import blas_threads
 from mlpcli.messages import Notify
 from mlpcli.prediction.output import Predictions
 from mlpcli.prediction.predictor import Predictor, load_model
+from mlpcli.preprocessing.columns import Column
 from mlpcli.preprocessing.encoding import Encoding
 
 STDIN = "-"
@@ -60,6 +63,14 @@ class Prediction:
     tally: Tally = field(default_factory=Tally)
 
 
+def check_output(out: Path, model: Path, rows: str) -> None:
+    """Raise OutputError if the output would replace the rows or the model."""
+    for path in (Path(os.path.expanduser(rows)), model, model / "model.npz"):
+        with suppress(OSError, ValueError):
+            if os.path.samefile(out, path):
+                raise OutputError(f"{out}: is what is read; write the predictions elsewhere.")
+
+
 def predict(
     model: Path,
     rows: str,
@@ -98,7 +109,7 @@ def predict(
 def _of_csv(
     prediction: Prediction, rows: str, stdin: TextIO, ids: Sequence[Place], skip_bad: bool
 ) -> Iterator[Predictions]:
-    options = options_of_model(prediction.predictor.model)
+    options = _options(prediction.predictor)
     file = stdin if rows == STDIN else Path(os.path.expanduser(rows))
     name = "stdin" if rows == STDIN else rows
     tally = prediction.tally
@@ -108,6 +119,15 @@ def _of_csv(
             tally.n_bad += int(block.bad.sum())
             tally.first_fault = tally.first_fault or next(filter(None, block.faults))
         yield _predicted(prediction, block.x, block.ids, block.bad)
+
+
+def _options(predictor: Predictor) -> ReadingOptions:
+    """How a table is read for a model; one of numbers without names takes them by place."""
+    options = options_of_model(predictor.model)
+    if options.columns:
+        return options
+    numbers = (Column("", "number"),) * predictor.model.preprocessing.n_raw
+    return replace(options, columns=(*numbers, Column("", "label")))
 
 
 def _of_array(prediction: Prediction, x: Raw) -> Iterator[Predictions]:

@@ -82,6 +82,7 @@ def _check(folder: Path, plan: Plan, saved: Checkpoint, notify: Notify) -> None:
             "go on. Start a new one, or restore the data."
         )
     _check_state(folder, plan, saved.state)
+    _note_patience(plan.config, saved, notify)
     _note_other_metrics(folder / "metrics.jsonl", saved.record, notify)
     _note_other_machine(saved.record.computed_by, computed_by(plan), notify)
     _note_other_epochs(plan.config, before, notify)
@@ -114,6 +115,18 @@ def _check_state(folder: Path, plan: Plan, state: TrainingState) -> None:
     if state.network.shape != plan.shape or not same_rows:
         raise ModelError(
             f"{folder}: its checkpoint does not go with its settings and data. Start a new run."
+        )
+
+
+def _note_patience(config: Config, saved: Checkpoint, notify: Notify) -> None:
+    """Say if early stopping has ended the run, and would end it again at once."""
+    patience = config.training.patience
+    waited = saved.state.epoch - saved.best.epoch
+    if patience and waited >= patience:
+        notify(
+            f"Early stopping has ended this run: no epoch was better in the {waited:,} since epoch "
+            f"{saved.best.epoch:,}. To go on, add --set training.patience={2 * waited} "
+            "(0 never stops)."
         )
 
 

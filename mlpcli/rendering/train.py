@@ -171,12 +171,13 @@ def show_result(out: Console, result: Result) -> None:
     test = result.scores["test"]
     rows.append(("accuracy", f"{interval(test.interval)} on the test rows"))
     rows.append(("written", f"{result.plan.folder}/ {FILES}"))
-    content = Group(_scores(result.scores, inner_width(out)), "", grid(out, rows))
+    loss = "loss" if result.plan.data.train.weights is None else "weighted loss"
+    content = Group(_scores(result.scores, inner_width(out), loss), "", grid(out, rows))
     out.print(framed(out, content, _ending(result)))
     say(out, f"next     {next_command(result)}")
 
 
-def _scores(by_part: dict[str, Scores], room: int) -> Table:
+def _scores(by_part: dict[str, Scores], room: int, loss: str) -> Table:
     """A row for each part, and as many of its scores as there is room for."""
     scores = by_part.values()
     n_rows = [f"{s.n_rows:,}" for s in scores]
@@ -187,7 +188,7 @@ def _scores(by_part: dict[str, Scores], room: int) -> Table:
     columns = [
         Column("", list(by_part), 0),
         Column("rows", n_rows, 5, is_number=True),
-        Column("loss", losses, 4, is_number=True),
+        Column(loss, losses, 4, is_number=True),
         Column("accuracy", accuracies, 1, is_number=True),
         Column("balanced", balanced, 3, is_number=True),
         Column("largest class", largest, 2, is_number=True),

@@ -44,7 +44,6 @@ def resolve(config: Config, n_rows: int, is_image: bool) -> Config:
 
     `n_rows` is the number of rows to split or to train on. A learning rate is its optimizer's own,
     so another optimizer takes none of the recipe's constants for it.
-    Raises ConfigError if training is to stop early, and no rows can tell when.
     """
     name: str = config.recipe
     if name == "auto":
@@ -57,13 +56,17 @@ def resolve(config: Config, n_rows: int, is_image: bool) -> Config:
         values.pop("data.validation", None)
     if name == "tables":
         values |= _steps(own, values, n_rows)
-    resolved = with_defaults(config, values | {"recipe": name})
-    if resolved.training.patience and resolved.data.validation == 0:
+    return with_defaults(config, values | {"recipe": name})
+
+
+def check_patience(config: Config, n_validation: int) -> None:
+    """Raise ConfigError if training is to stop early, and no rows can tell when."""
+    patience = config.training.patience
+    if patience and not n_validation:
         raise ConfigError(
-            f"training.patience = {resolved.training.patience} needs validation rows, and "
-            "data.validation is 0. Set it to a share of the rows, such as 0.1."
+            f"training.patience = {patience} needs validation rows, and data.validation is 0. "
+            "A new run can have them: set it to a share of the rows, such as 0.1."
         )
-    return resolved
 
 
 def _steps(own: dict[str, Any], values: dict[str, Any], n_rows: int) -> dict[str, int]:

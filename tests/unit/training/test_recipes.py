@@ -7,7 +7,7 @@ import pytest
 from mlpcli.config import Config, flat
 from mlpcli.errors import ConfigError
 from mlpcli.layers import configure
-from mlpcli.training.recipes import TABLES, resolve
+from mlpcli.training.recipes import TABLES, check_patience, resolve
 
 
 def resolved(n_rows: int = 1000, is_image: bool = False, **settings: Any) -> Config:
@@ -79,5 +79,7 @@ def test_many_rows_get_fewer_epochs() -> None:
 
 def test_patience_asks_for_validation_rows() -> None:
     assert resolved(training__patience=5).data.validation == 0.1
+    config = resolved(training__patience=5, data__validation=0.0)
     with pytest.raises(ConfigError, match="patience = 5 needs validation rows"):
-        resolved(training__patience=5, data__validation=0.0)
+        check_patience(config, 0)
+    check_patience(config, 1)
