@@ -6,18 +6,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlpcli.arrays import Floats, Labels, Raw
+from mlpcli.arrays import Labels, Raw
+from mlpcli.datasets.classes import check_one_hot, check_quantity, label_notes
 from mlpcli.datasets.options import ReadingOptions
 from mlpcli.datasets.table import Table
-from mlpcli.errors import DataError
+from mlpcli.messages import names_in_words
 from mlpcli.preprocessing.columns import Column, feature_columns
 
+KEEP = "To use it: --set 'data.ignore=[]'"
 FEW_ROWS = 10  # of so few rows, any column may be different in each
+DATES = (1900_01_01, 2100_12_31)
 YEARS = (1500, 2100)  # whole numbers within are taken for years, and not for ids
 ID_NAME = re.compile(r"(^|[\s_.-])(id|index|uuid|guid|key|nr|no|rownames?)$", re.IGNORECASE)
 MANY_COLUMNS = 4096  # beyond them, a table is no sheet that somebody has numbered
 ENOUGH_ROWS = 50  # to say of a column that it decides the label
-MANY_NUMBERS, ROWS_EACH = 20, 5  # more labels, of fewer rows each, are a quantity
+ROWS_EACH = 5  # of a level, on the mean, if it is to tell anything of the label
 
 
 @dataclass(frozen=True)
@@ -47,22 +50,28 @@ def checked(table: Table, options: ReadingOptions) -> Table:
     Raises DataError if training on it would be of no use: the label is a quantity, or the last one
     of several columns of 0 and 1 that are one label together.
     """
-    _check_quantity(table)
-    if table.image or table.n_features > MANY_COLUMNS:
+    check_quantity(table)
+    if table.image:
         return table
+    check_one_hot(table)
     features = _features(table)
+    if table.n_features > MANY_COLUMNS:
+        features = [*features[:1], *features[-1:]]  # where an id is, if there is one
     labels = np.asarray(table.labels.indices, np.intp)
-    _check_one_hot(table, features)
+    dates: list[_Feature] = []
     ids: list[_Feature] = []
     if options.ignore is None:
-        ids = [feature for feature in features if _is_id(table.x[:, feature.index], feature.column)]
-    others = [feature for feature in features if feature not in ids]
+        dates = [each for each in features if _is_date(table.x[:, each.index], each.column)]
+        ids = [each for each in features if _is_id(table.x[:, each.index], each.column)]
+        ids = [each for each in ids if each not in dates]
+    others = [feature for feature in features if feature not in (*ids, *dates)]
     deciding = [
         feature for feature in others if _decides(table.x[:, feature.index], feature.column, labels)
     ]
-    notes = [*_id_notes(ids), *_deciding_notes(deciding)]
-    columns = _ignoring(table, ids)
-    for feature in ids:
+    notes = [*_id_notes(table, ids), *_date_notes(dates), *_constant_notes(table, others)]
+    notes += [*_deciding_notes(deciding), *label_notes(table)]
+    columns = _ignoring(table, [*ids, *dates])
+    for feature in (*ids, *dates):
         table.x[:, feature.index] = 0  # as for every column that is ignored
     return replace(table, columns=columns, notes=(*table.notes, *notes))
 
@@ -77,12 +86,48 @@ def _features(table: Table) -> list[_Feature]:
 
 
 def _is_id(cells: Raw, column: Column) -> bool:
-    """Whether a column of whole numbers is different in every row, and not of years."""
-    if column.kind != "number" or len(cells) < FEW_ROWS or not _is_whole(cells):
+    """Whether a column of numbers is different in every row, and not measured.
+
+    That is whole numbers but years, or others that rise in equal steps; some cells may be missing.
+    """
+    if column.kind != "number" or len(cells) < FEW_ROWS:
         return False
-    low, high = cells.min(), cells.max()
+    present = _present(cells)
+    if 2 * len(present) < len(cells) or len(present) < FEW_ROWS:
+        return False
+    if not _is_whole(present):
+        return len(present) == len(cells) and _counts_up(cells)
+    low, high = present.min(), present.max()
     is_of_years = YEARS[0] <= low and high <= YEARS[1] and not ID_NAME.search(column.name)
-    return not is_of_years and len(np.unique(cells)) == len(cells)
+    return not is_of_years and len(np.unique(present)) == len(present)
+
+
+def _present(cells: Raw) -> Raw:
+    """The cells that are not missing."""
+    if cells.dtype.kind != "f" or not np.isnan(np.min(cells)):
+        return cells
+    present: Raw = cells[~np.isnan(cells)]
+    return present
+
+
+def _counts_up(cells: Raw) -> bool:
+    """Whether numbers rise in equal steps from row to row, as the times of a recording do."""
+    step = float(cells[1] - cells[0])
+    if step <= 0 or not np.isclose(float(cells[2] - cells[1]), step, rtol=1e-6, atol=0):
+        return False
+    return bool(np.allclose(np.diff(cells), step, rtol=1e-6, atol=1e-9 * float(abs(cells[-1]))))
+
+
+def _is_date(cells: Raw, column: Column) -> bool:
+    """Whether numbers are dates such as 20240131, and not alike in all rows."""
+    if column.kind != "number" or len(cells) < FEW_ROWS:
+        return False
+    present = _present(cells)
+    if not len(present) or present.min() < DATES[0] or present.max() > DATES[1]:
+        return False
+    months, days = present // 100 % 100, present % 100
+    fits = (months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)
+    return bool(np.all(fits)) and _is_whole(present) and len(np.unique(present)) > FEW_ROWS
 
 
 def _is_whole(cells: Raw) -> bool:
@@ -92,12 +137,34 @@ def _is_whole(cells: Raw) -> bool:
     return bool(np.all(first == np.floor(first)) and np.all(cells == np.floor(cells)))
 
 
-def _id_notes(ids: list[_Feature]) -> Iterator[str]:
+def _id_notes(table: Table, ids: list[_Feature]) -> Iterator[str]:
     for feature in ids:
-        yield (
-            f"{feature.words} is a whole number that is different in every row, as an id is: it is "
-            "ignored. To use it: --set 'data.ignore=[]'"
-        )
+        found = "rises in equal steps from row to row"
+        if _is_whole(_present(table.x[:, feature.index])):
+            found = "is a whole number that is different in every row"
+        yield f"{feature.words} {found}, as an id is: it is ignored. {KEEP}"
+
+
+def _date_notes(dates: list[_Feature]) -> Iterator[str]:
+    for feature in dates:
+        yield f"{feature.words} holds dates that are written as numbers: it is ignored. {KEEP}"
+
+
+def _constant_notes(table: Table, features: list[_Feature]) -> Iterator[str]:
+    """What to say of the columns of a file that have the same value in all rows, or none."""
+    if not any(column.name for column in table.columns):
+        return
+    present = {each: _present(table.x[:, each.index]) for each in features}
+    empty = [each.words for each, cells in present.items() if not len(cells)]
+    constant = [
+        each.words
+        for each, cells in present.items()
+        if len(cells) == table.n_rows > 1 and cells[0] == cells[-1] and np.all(cells == cells[0])
+    ]
+    if empty:
+        yield f"Without a value in any row, and not used: {names_in_words(empty)}."
+    if constant:
+        yield f"With the same value in every row, and not used: {names_in_words(constant)}."
 
 
 def _ignoring(table: Table, ids: list[_Feature]) -> tuple[Column, ...]:
@@ -112,7 +179,12 @@ def _ignoring(table: Table, ids: list[_Feature]) -> tuple[Column, ...]:
 
 def _decides(cells: Raw, column: Column, labels: Labels) -> bool:
     """Whether the cells of one column alone tell the class of every row."""
-    if len(cells) < ENOUGH_ROWS or np.isnan(np.min(cells)):
+    if cells.dtype.kind == "f" and np.isnan(np.min(cells)):
+        is_there = ~np.isnan(cells)
+        if 2 * np.count_nonzero(is_there) < len(cells):
+            return False
+        cells, labels = cells[is_there], labels[is_there]
+    if len(cells) < ENOUGH_ROWS or len(np.unique(labels)) < 2:
         return False
     if column.kind == "category":
         return _levels_decide(cells, labels)
@@ -147,38 +219,3 @@ def _deciding_notes(deciding: list[_Feature]) -> Iterator[str]:
             f"{feature.words} alone decides the label in every row. If it is the label in another "
             f"form, leave it out: --set data.ignore={feature.key}"
         )
-
-
-def _check_one_hot(table: Table, features: list[_Feature]) -> None:
-    """Raise DataError if the label and the columns before it are 0 or 1, and sum to 1."""
-    names = table.labels.names
-    if set(names) != {"0", "1"} or not table.columns or table.columns[-1].kind != "label":
-        return
-    total: Floats = np.array([float(name) for name in names])[table.labels.indices]
-    for count, feature in enumerate(reversed(features), start=2):
-        cells = table.x[:, feature.index]
-        if feature.place != len(table.columns) + 1 - count or not np.isin(cells, (0, 1)).all():
-            return
-        total = total + cells
-        if np.all(total == 1):
-            first = feature.place
-            raise DataError(
-                f"{table.origin}: the columns {first:,} to {len(table.columns):,} are 0 or 1 and "
-                "sum to 1 in every row, as a label in one-hot form does. "
-                "Write one column with the name of the class."
-            )
-
-
-def _check_quantity(table: Table) -> None:
-    """Raise DataError if labels are many whole numbers with few rows each."""
-    names = table.labels.names
-    n_rows = table.n_rows
-    if len(names) < MANY_NUMBERS or len(names) * ROWS_EACH <= n_rows:
-        return
-    if not all(name.lstrip("-").isdigit() for name in names):
-        return
-    raise DataError(
-        f"{table.origin}: the label is {len(names):,} different whole numbers in {n_rows:,} rows, "
-        "which looks like a quantity; this tool tells classes apart. Make classes of its "
-        "ranges, or name another column with data.target."
-    )
