@@ -9,6 +9,7 @@ from mlpcli.arrays import Floats
 from mlpcli.datasets.csvbytes import Spans, parse_numbers
 from mlpcli.datasets.csvwords import WordTable
 from mlpcli.datasets.table import MAX_FEATURE
+from mlpcli.preprocessing.columns import other_spellings, spelling
 
 MAX_LEVELS = 100_000
 LARGEST = float(MAX_FEATURE)
@@ -61,7 +62,8 @@ class Numbers:
 class Levels:
     """Reads cells as levels of a category: each the index of its text among `names`.
 
-    The names are those given; without them, all that are met, in the order in which they are.
+    The names are those given, of which "1.0" is another spelling of "1"; without them, all that are
+    met, in the order in which they are.
     """
 
     def __init__(self, missing: Iterable[str], names: Sequence[str] | None = None) -> None:
@@ -69,6 +71,7 @@ class Levels:
         self.is_fixed = names is not None
         self.names = list(names or ())
         self.code_of = {name: float(code) for code, name in enumerate(self.names)}
+        self.alike = other_spellings(self.names) if self.is_fixed else {}
         self.n_characters = 0
         self.table: WordTable | None = None
 
@@ -92,7 +95,9 @@ class Levels:
             return code
         if text in self.missing:
             return math.nan
-        if self.is_fixed or self.too_many:
+        if self.is_fixed:
+            return self.alike.get(spelling(text), UNKNOWN)
+        if self.too_many:
             return UNKNOWN
         code = self.code_of[text] = float(len(self.names))
         self.names.append(text)

@@ -13,7 +13,7 @@ import numpy as np
 from mlpcli.arrays import Floats, Raw
 from mlpcli.errors import DataError
 from mlpcli.messages import names_in_words
-from mlpcli.preprocessing.columns import Column
+from mlpcli.preprocessing.columns import Column, other_spellings, spelling
 
 Cells: TypeAlias = Sequence[Any] | Raw
 
@@ -99,6 +99,9 @@ def _other_width(found: int, needed: int) -> str:
 
 def _numbers_by_place(array: Raw, columns: tuple[Column, ...], n_raw: int) -> Raw:
     """An array of numbers as it is, with room for the columns that are ignored."""
+    if array.dtype.kind == "f" and not np.isfinite(np.nansum(np.abs(array), dtype=np.float64)):
+        for place, cells in enumerate(array.T):
+            _finite(cells, str(place))
     if array.shape[1] == n_raw:
         return array
     used = [place for place, column in enumerate(columns) if column.kind != "ignored"]
@@ -118,12 +121,23 @@ def _from_cells(
     raw: Floats = np.zeros((n_rows, len(columns)))
     for place, (each, column) in enumerate(zip(cells, columns, strict=True)):
         if each is not None and column.kind == "number":
-            raw[:, place] = _numbers(each, column, place, gaps)
+            raw[:, place] = _finite(_numbers(each, column, place, gaps), column.name or str(place))
             if gap_numbers:
                 raw[np.isin(raw[:, place], gap_numbers), place] = math.nan
         elif each is not None and column.kind == "category":
             raw[:, place] = _levels(each, column, gaps)
     return raw
+
+
+def _finite(cells: Raw, name: str) -> Raw:
+    """The cells; raises DataError naming the row of an infinite one."""
+    if cells.dtype.kind == "f" and np.isinf(cells).any():
+        row = int(np.argmax(np.isinf(cells)))
+        raise DataError(
+            f"row {row:,} (counted from 0), column {name}: {cells[row]} is infinite. "
+            "Fill in or remove such rows."
+        )
+    return cells
 
 
 def _gap_numbers(gaps: Iterable[str]) -> list[float]:
@@ -156,7 +170,8 @@ def _number(row: int, cell: Any, column: Column, place: int, gaps: frozenset[str
     except (TypeError, ValueError) as error:
         name = column.name or str(place)
         raise DataError(
-            f"row {row:,} (counted from 0), column {name}: {cell!r:.60} is no number."
+            f"row {row:,} (counted from 0), column {name}: {cell!r:.60} is no number. "
+            "If it means a missing cell, write None."
         ) from error
 
 
@@ -171,21 +186,15 @@ def _is_missing(cell: Any, gaps: frozenset[str]) -> bool:
 
 def _levels(cells: Cells, column: Column, gaps: frozenset[str]) -> Floats:
     index_of = {level: float(index) for index, level in enumerate(column.levels)}
-    known: dict[Any, float] = {}
+    alike = other_spellings(column.levels)
+    known: dict[str, float] = {}
 
     def level(row: int, cell: Any) -> float:
         if _is_missing(cell, gaps):
             return math.nan
-        if cell not in known:
-            known[cell] = _level(cell, index_of)
-        return known[cell]
+        text = str(cell).strip()
+        if text not in known:
+            known[text] = index_of.get(text, alike.get(spelling(text), -1.0))
+        return known[text]
 
     return _converted(cells, level)
-
-
-def _level(cell: Any, index_of: Mapping[str, float]) -> float:
-    """The index of a cell's level: of its text, or of a whole number without its decimals."""
-    text = str(cell).strip()
-    if text not in index_of and isinstance(cell, float | np.floating) and cell == int(cell):
-        text = str(int(cell))
-    return index_of.get(text, -1.0)

@@ -1,6 +1,8 @@
 """Columns of a table: their names and kinds, and the levels of those that hold words."""
 
-from collections.abc import Iterable
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -24,6 +26,26 @@ class Column:
     def is_feature(self) -> bool:
         """Whether the raw rows x have this column; one that is ignored is there, and not used."""
         return self.kind in FEATURE_KINDS
+
+
+def spelling(text: str) -> float | str:
+    """What "1" and "1.0" have in common, and "True" and "true"; else the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    if not text.isascii() or "_" in text:
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
+
+
+def other_spellings(levels: Sequence[str]) -> dict[float | str, float]:
+    """The index of each level by its spelling, but for those of which several levels are one."""
+    spellings = [spelling(level) for level in levels]
+    n_levels = Counter(spellings)
+    return {each: float(index) for index, each in enumerate(spellings) if n_levels[each] == 1}
 
 
 def feature_columns(columns: Iterable[Column]) -> tuple[Column, ...]:

@@ -1,8 +1,11 @@
 """Rows as Python users have them: numbers that stand for a missing cell."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from mlpcli.errors import DataError
 from mlpcli.prediction.rows import raw_rows
 from mlpcli.preprocessing.columns import Column
 
@@ -27,3 +30,41 @@ def test_a_number_that_stood_for_a_missing_cell_in_training_does_so_in_rows(rows
 def test_numbers_without_columns_are_taken_as_they_are() -> None:
     rows = np.array([[1.5, -999]])
     np.testing.assert_array_equal(raw_rows(rows, (), 2, GAPS), rows)
+
+
+CATEGORY = (Column("a", "category", ("1", "2", "True", "oak")), Column("b", "number"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        (1, 0), (1.0, 0), (np.float64(2), 1), ("1.0", 0), ("01", 0), (True, 2), ("true", 2),
+        (np.True_, 2), ("oak", 3), (" oak ", 3), ("Oak", -1), (3, -1), (False, -1), ([1], -1),
+    ],
+)  # fmt: skip
+def test_a_level_is_known_by_its_other_spellings(cell: object, code: int) -> None:
+    cells = np.empty(3, object)
+    cells[:] = [cell, None, cell]
+    raw = raw_rows({"a": cells, "b": [1, 2, 3]}, CATEGORY, 2, ())
+    np.testing.assert_array_equal(raw[:, 0], [code, np.nan, code])
+
+
+def test_true_and_1_are_not_the_same_level() -> None:
+    cells = np.array([True, 1, 1.0], object)
+    raw = raw_rows({"a": cells, "b": [1, 2, 3]}, CATEGORY, 2, ())
+    assert raw[:, 0].tolist() == [2, 0, 0]
+
+
+def test_a_spelling_that_two_levels_share_is_that_of_neither() -> None:
+    columns = (Column("a", "category", ("1", "1.0")), Column("b", "number"))
+    raw = raw_rows({"a": ["1", "1.0", "01"], "b": [1, 2, 3]}, columns, 2, ())
+    assert raw[:, 0].tolist() == [0, 1, -1]
+
+
+@pytest.mark.parametrize("columns", [(), COLUMNS])
+@pytest.mark.parametrize("form", [np.array, lambda rows: {"a": [1.5, 2], "b": [1.0, rows[1][1]]}])
+def test_an_infinite_number_is_refused_with_its_row(form: Any, columns: Any) -> None:
+    with pytest.raises(DataError) as caught:
+        raw_rows(form([[1.5, 1.0], [2.0, -np.inf]]), columns, 2, ())
+    assert str(caught.value).startswith("row 1 (counted from 0), column ")
+    assert str(caught.value).endswith("-inf is infinite. Fill in or remove such rows.")
