@@ -177,6 +177,8 @@ def _other_rows(
     Of the run's own data, which may have been moved there, a `split` may be asked for.
     """
     table = read(source, options_of_model(model), notify)
+    for note in table.notes:
+        notify(note)
     is_own = fingerprint(table) == model.header.get("data_sha256")
     if is_own and split is not None:
         return _own_rows(path, model, source, split, notify)

@@ -48,13 +48,13 @@ def read_sources(
     """
     table = checked(read(source, options, notify), options)
     _check_distinct({"data.source": source, "data.validation": validation, "data.test": test})
-    others = replace(options, columns=table.columns)
-    return Sources(
-        source,
-        table,
-        _read_own("data.validation", validation, others, notify),
-        _read_own("data.test", test, others, notify),
-    )
+    options = replace(options, columns=table.columns)
+    own_validation = _read_own("data.validation", validation, options, notify)
+    own_test = _read_own("data.test", test, options, notify)
+    for other in (own_validation, own_test):
+        if other:
+            table = replace(table, notes=(*table.notes, *other.notes))
+    return Sources(source, table, own_validation, own_test)
 
 
 def _read_own(
@@ -64,9 +64,10 @@ def _read_own(
     if not isinstance(value, str):
         return None
     try:
-        return read(value, options, notify)
+        table = read(value, options, notify)
     except DataError as error:
         raise DataError(f"{key}: {error}") from error
+    return replace(table, notes=tuple(f"{key}: {note}" for note in table.notes))
 
 
 def _check_distinct(settings: dict[str, float | str]) -> None:

@@ -204,7 +204,10 @@ def _decide_header(
         return options.header, ""
     if unnamed or any(map(is_name, _places(options))) or _names_the_schema(first, options):
         return True, ""
-    return is_header(first, below, options)
+    header, note = is_header(first, below, options)
+    if note and options.columns and not any(column.name for column in options.columns):
+        return False, ""  # the model's own rows had no header either, and no row may get lost
+    return header, note
 
 
 def _places(options: ReadingOptions) -> list[Place]:

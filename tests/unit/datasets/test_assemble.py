@@ -147,6 +147,19 @@ def test_a_label_that_training_never_saw_is_refused(part: str) -> None:
     assert refused("data.npz", **{part: "own.npz"}).startswith(said)
 
 
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_rows_of_the_users_own_that_have_no_label_are_said(part: str) -> None:
+    rows = [f"{k * 7 % 11}.5,{k % 3}.25,{'xy'[k % 2]}" for k in range(40)]
+    Path("rows.csv").write_text("\n".join(["a,b,kind", *rows, ""]))
+    Path("own.csv").write_text("b,a,kind\n1,2,x\n3,4,\n5,6,y\n")
+    data = loaded("rows.csv", **{part: "own.csv"})
+    assert len(data.parts[part]) == 2
+    assert (
+        f"data.{part}: own.csv: 1 of 3 rows have no label in column 3 (kind), and are left out."
+        in data.notes
+    )
+
+
 def test_test_rows_need_not_have_every_label() -> None:
     np.savez("own.npz", x=X[:1], y=Y[:1])
     assert len(loaded(test="own.npz").test) == 1

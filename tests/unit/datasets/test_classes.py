@@ -43,3 +43,16 @@ def test_a_label_that_training_never_saw_is_named() -> None:
         match=r"^data: has the label 'eel', which the rows never saw\. The known classes are cat",
     ):
         encode(table_of(["cat", "eel", "fox"]), ("cat", "dog"), "the rows")
+
+
+@pytest.mark.parametrize(
+    ("label", "advice"),
+    [("cat.", "Write it as 'cat', as there."), ("Dog", "Write it as 'dog', as there."),
+     ("eel", "Leave out such rows.")],
+)  # fmt: skip
+def test_a_label_that_training_never_saw_is_refused_with_what_to_do(
+    label: str, advice: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        encode(table_of(["cat", label]), ("cat", "dog"), "the rows")
+    assert str(caught.value).endswith(f"The known classes are cat, dog. {advice}")

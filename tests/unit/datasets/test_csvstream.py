@@ -61,6 +61,31 @@ def test_a_model_without_names_reads_rows_with_names_by_place() -> None:
     np.testing.assert_array_equal(block.x, [[0, 1.5, 1], [0, NAN, -1]])
 
 
+@pytest.mark.parametrize("content", ["red,big\n", "red,big\nblue,small\n", "blue,big\nred,small\n"])
+def test_no_row_of_words_is_lost_as_a_header_where_the_model_has_no_names(content: str) -> None:
+    columns = (
+        Column("", "category", ("blue", "red")),
+        Column("", "category", ("big", "small")),
+        Column("", "label"),
+    )
+    (block,) = blocks(content, columns=columns)
+    assert len(block.x) == content.count("\n")
+    assert block.x[0, 0] == ("red" in content[:3])
+
+
+def test_numbers_in_steps_are_a_row_where_the_model_has_no_names() -> None:
+    columns = (*[Column("", "number")] * 4, Column("", "label"))
+    (block,) = blocks("1,2,3,4\n5,1,5,1\n6,2,5,1\n", columns=columns)
+    assert block.x[0].tolist() == [1, 2, 3, 4]
+
+
+def test_levels_are_known_by_their_other_spellings() -> None:
+    columns = (Column("a", "category", ("1", "2", "True")), Column("b", "number"))
+    (block,) = blocks("a,b\n1.0,1\n02,2\ntrue,3\n3,4\n", columns=columns)
+    assert block.x[:, 0].tolist() == [0, 1, 2, -1]
+    assert block.n_unknown == 1
+
+
 def test_missing_columns_are_named_all_at_once() -> None:
     said = refused("id,kind\n1,x\n")
     assert said == ("<stdin>: lacks columns that the model needs: a, b. Its own are id, kind.")
