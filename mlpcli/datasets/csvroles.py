@@ -109,7 +109,10 @@ def find_column(origin: str, layout: Layout, place: Place, key: str) -> int:
     if isinstance(place, int) or re.fullmatch(r"[+-]?\d{1,9}", place):
         return _at_place(origin, layout, int(place), key)
     if not layout.names:
-        raise DataError(f"{origin}: has no header, so {key}={place!r} names no column of it.")
+        raise DataError(
+            f"{origin}: has no header, so {key}={place!r} names no column of it; "
+            "give its place from 1."
+        )
     raise DataError(
         f"{origin}: has no column named {place!r} ({key}); "
         f"its first line is {names_in_words(layout.names)}."

@@ -60,7 +60,8 @@ def stream(
     """
     blocks = file_blocks(file) if isinstance(file, Path) else stream_blocks(file, name)
     head, blocks, is_whole = take_head(blocks)
-    if options.header is None and any(map(is_name, ids)):
+    has_names = any(column.name for column in options.columns)
+    if options.header is None and has_names and any(map(is_name, ids)):
         options = replace(options, header=True)
     layout = find_layout(name, head, options, is_whole)
     encoding = _Encoding(name, layout, options, ids)

@@ -58,7 +58,18 @@ def test_every_mlpcli_command_of_a_page_runs(page: Path, newcomer: Path) -> None
             done = run_command(*shlex.split(command)[1:], cwd=newcomer)
             expected = 1 if WRONG in command else 0
             assert done.returncode == expected, (command, done.stderr)
-            assert done.stdout.strip(), command
+            assert done.stdout.strip() or ("predict" in command and "--out" in command), command
+        elif "| mlpcli " in command:
+            check_pipe(command, newcomer)
+
+
+def check_pipe(command: str, folder: Path) -> None:
+    """A file that is piped into mlpcli."""
+    show, words = (shlex.split(part) for part in command.split("|"))
+    assert show[0] == "cat", command
+    rows = (folder / show[1]).read_text(encoding="utf-8")
+    done = run_command(*words[1:], cwd=folder, input=rows)
+    assert (done.returncode, bool(done.stdout)) == (0, True), (command, done.stderr)
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name_of)
@@ -70,7 +81,8 @@ def test_every_other_command_of_a_page_can_be_run(page: Path) -> None:
         elif words[:3] == [".venv/bin/python", "-m", "pytest"]:
             check_selection(words[3:])
         else:
-            assert words[0] == "mlpcli" or command in OTHERS, command
+            is_run = words[0] == "mlpcli" or "| mlpcli " in command
+            assert is_run or command in OTHERS, command
 
 
 def check_make(words: list[str]) -> None:

@@ -142,7 +142,7 @@ def test_the_model_file_has_the_keys_of_the_page(digits_run: Path) -> None:
 
 def test_the_exit_codes_are_the_programs() -> None:
     codes_of_errors = {errors.UNUSABLE, errors.DIVERGED, errors.INTERRUPTED, errors.TERMINATED}
-    expected = {0, errors.NOT_GOOD_ENOUGH} | codes_of_errors
+    expected = {0, errors.NOT_GOOD_ENOUGH, errors.BROKEN_PIPE} | codes_of_errors
     assert {int(row[0]) for row in table(FILES_PAGE, "code", "meaning")} == expected
 
 
