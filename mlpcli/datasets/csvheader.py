@@ -15,6 +15,16 @@ MIN_STEPS = 3  # names that are numbers, such as 2010, 2011, 2012
 YEARS = (1500, 2100)
 REMOVE = "Remove that line, or mend it."
 NOT_SURE = "was taken for the header; data.header=false reads it as a row."
+MAX_COLUMNS = 1 << 16
+
+
+def check_width(origin: str, line: int, width: int) -> None:
+    """Raise DataError if the first line has more cells than a table ever has."""
+    if width > MAX_COLUMNS:
+        raise DataError(
+            f"{origin}: line {line:,} has {width:,} cells, and at most {MAX_COLUMNS:,} are read. "
+            "If a row is an image or a signal, save the rows as an .npz file."
+        )
 
 
 def is_header(

@@ -14,6 +14,7 @@ from mlpcli.datasets.csvheader import (
     check_repeated,
     check_second_header,
     check_title,
+    check_width,
     is_header,
     is_word,
 )
@@ -72,6 +73,7 @@ def find_layout(origin: str, head: bytes, options: ReadingOptions, is_whole: boo
         raise DataError(f"{origin}: is empty.")
     lines, cells = zip(*rows, strict=True)
     first, below = cells[0], list(cells[1:])
+    check_width(origin, lines[0], len(first))
     trailing = _has_trailing(cells)
     if trailing:
         first, below = _without_last(first, below)
