@@ -15,6 +15,8 @@ from mlpcli.errors import DataError
 from mlpcli.messages import names_in_words
 from mlpcli.preprocessing.columns import Column, other_spellings, spelling
 
+LARGEST = float(np.finfo(np.float32).max)
+
 Cells: TypeAlias = Sequence[Any] | Raw
 
 
@@ -30,7 +32,7 @@ def raw_rows(rows: Any, columns: tuple[Column, ...], n_raw: int, missing: Iterab
         if _have_names(columns):
             return _from_cells(_matched(by_name, columns), columns, missing)
         return _from_places(list(by_name.values()), columns, n_raw, missing)
-    array = np.asarray(rows)
+    array = _array(rows)
     if array.ndim < 2:
         raise DataError(f"rows have {array.ndim} dimensions; they must be rows × columns.")
     array = array.reshape(len(array), math.prod(array.shape[1:]))
@@ -40,23 +42,42 @@ def raw_rows(rows: Any, columns: tuple[Column, ...], n_raw: int, missing: Iterab
     return _from_places(list(array.T), columns, n_raw, missing)
 
 
+def _array(rows: Any) -> Raw:
+    """The rows as an array; a cell that is masked in them is None."""
+    if isinstance(rows, np.ma.MaskedArray):
+        objects = np.array(rows.data, object)
+        objects[np.ma.getmaskarray(rows)] = None
+        return objects
+    try:
+        return np.asarray(rows)
+    except ValueError as error:
+        raise DataError("rows differ in length; each must have a cell for every column.") from error
+
+
 def _by_name(rows: Any) -> dict[str, Cells]:
     names = rows.keys() if isinstance(rows, Mapping) else rows.columns
-    by_name = {str(name): _cells(rows[name]) for name in names}
+    by_name = {str(name): _cells(str(name), rows[name]) for name in names}
     lengths = {len(cells) for cells in by_name.values()}
     if len(lengths) > 1:
         raise DataError("columns differ in length; each row needs a cell in every column.")
     return by_name
 
 
-def _cells(column: Any) -> Cells:
-    """The cells of a column of any library."""
+def _cells(name: str, column: Any) -> Cells:
+    """The cells of a column of any library; raises DataError if it is no list of them."""
     if hasattr(column, "to_numpy"):
-        cells: Raw = column.to_numpy()
-        return cells
-    if isinstance(column, np.ndarray):
-        return column
-    return list(column)
+        column = column.to_numpy()
+    if isinstance(column, np.ma.MaskedArray):
+        column = _array(column)
+    if isinstance(column, str | bytes) or not isinstance(column, Iterable | np.ndarray):
+        raise DataError(f"column {name} is {column!r:.60}; it must be a list with a cell a row.")
+    if not isinstance(column, np.ndarray):
+        return list(column)
+    if column.ndim != 1:
+        raise DataError(
+            f"column {name} has {column.ndim} dimensions; it must have one, and a name of its own."
+        )
+    return column
 
 
 def _have_names(columns: tuple[Column, ...]) -> bool:
@@ -99,7 +120,7 @@ def _other_width(found: int, needed: int) -> str:
 
 def _numbers_by_place(array: Raw, columns: tuple[Column, ...], n_raw: int) -> Raw:
     """An array of numbers as it is, with room for the columns that are ignored."""
-    if array.dtype.kind == "f" and not np.isfinite(np.nansum(np.abs(array), dtype=np.float64)):
+    if array.dtype.kind == "f" and not np.nanmax(np.abs(array), initial=0) <= LARGEST:
         for place, cells in enumerate(array.T):
             _finite(cells, str(place))
     if array.shape[1] == n_raw:
@@ -130,11 +151,12 @@ def _from_cells(
 
 
 def _finite(cells: Raw, name: str) -> Raw:
-    """The cells; raises DataError naming the row of an infinite one."""
-    if cells.dtype.kind == "f" and np.isinf(cells).any():
-        row = int(np.argmax(np.isinf(cells)))
+    """The cells; raises DataError naming the row of one that is infinite or too large."""
+    too_large = np.abs(cells) > LARGEST if cells.dtype.kind == "f" else np.zeros(1, bool)
+    if too_large.any():
+        row = int(np.argmax(too_large))
         raise DataError(
-            f"row {row:,} (counted from 0), column {name}: {cells[row]} is infinite. "
+            f"row {row:,} (counted from 0), column {name}: {cells[row]} is infinite or too large. "
             "Fill in or remove such rows."
         )
     return cells
@@ -166,6 +188,8 @@ def _number(row: int, cell: Any, column: Column, place: int, gaps: frozenset[str
     if _is_missing(cell, gaps):
         return math.nan
     try:
+        if isinstance(cell, complex | np.complexfloating):
+            raise TypeError
         return float(cell)
     except (TypeError, ValueError) as error:
         name = column.name or str(place)
@@ -181,7 +205,10 @@ def _is_missing(cell: Any, gaps: frozenset[str]) -> bool:
         return True
     if isinstance(cell, str):
         return cell.strip() in gaps
-    return bool(cell is not cell or type(cell).__name__ in ("NAType", "NaTType")) or cell != cell
+    if type(cell).__name__ in ("NAType", "NaTType"):
+        return True
+    differs = cell != cell  # an array of its own, if the cell is one
+    return isinstance(differs, bool | np.bool_) and bool(differs)
 
 
 def _levels(cells: Cells, column: Column, gaps: frozenset[str]) -> Floats:
@@ -192,7 +219,7 @@ def _levels(cells: Cells, column: Column, gaps: frozenset[str]) -> Floats:
     def level(row: int, cell: Any) -> float:
         if _is_missing(cell, gaps):
             return math.nan
-        text = str(cell).strip()
+        text = (cell.decode() if isinstance(cell, bytes) else str(cell)).strip()
         if text not in known:
             known[text] = index_of.get(text, alike.get(spelling(text), -1.0))
         return known[text]

@@ -41,12 +41,14 @@ class Scaling:
         return not self.offset.any()
 
     def apply(self, raw: Raw, x: Floats) -> None:
-        """Write (raw − offset) · scale into x, both (n,D)."""
+        """Write (raw − offset) · scale into x, both (n,D), and 0 where raw is missing."""
         if self.keeps_zero:
             np.multiply(raw, self.scale, out=x, casting="same_kind")
         else:
             np.subtract(raw, self.offset, out=x, casting="same_kind")
             np.multiply(x, self.scale, out=x, casting="same_kind")
+        if raw.dtype.kind == "f" and np.isnan(np.min(x, initial=0)):
+            x[np.isnan(raw)] = 0
 
 
 def learn(kind: str, x: Raw, index: Index, together: bool) -> Scaling:

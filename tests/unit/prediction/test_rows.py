@@ -67,4 +67,36 @@ def test_an_infinite_number_is_refused_with_its_row(form: Any, columns: Any) -> 
     with pytest.raises(DataError) as caught:
         raw_rows(form([[1.5, 1.0], [2.0, -np.inf]]), columns, 2, ())
     assert str(caught.value).startswith("row 1 (counted from 0), column ")
-    assert str(caught.value).endswith("-inf is infinite. Fill in or remove such rows.")
+    assert str(caught.value).endswith("-inf is infinite or too large. Fill in or remove such rows.")
+    with pytest.raises(DataError, match="1e\\+300 is infinite or too large"):
+        raw_rows(form([[1.5, 1.0], [2.0, 1e300]]), columns, 2, ())
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[1, 2], [3]], "rows differ in length; each must have a cell for every column."),
+        ({"a": 1.5, "b": 2}, "column a is 1.5; it must be a list with a cell a row."),
+        ({"a": "12", "b": [1, 2]}, "column a is '12'; it must be a list with a cell a row."),
+        ({"a": np.ones((2, 2)), "b": [1, 2]}, "column a has 2 dimensions; it must have one"),
+        ({"a": [1j, 1], "b": [1, 2]}, "row 0 (counted from 0), column a: 1j is no number."),
+        ({"a": [np.ones(2), 1], "b": [1, 2]}, "row 0 (counted from 0), column a: array([1., 1.])"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_a_sentence(rows: object, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        raw_rows(rows, COLUMNS, 2, ())
+    assert str(caught.value).startswith(said)
+
+
+def test_a_cell_that_is_masked_is_missing() -> None:
+    masked = np.ma.array([[1.5, 2], [3, 4]], mask=[[False, True], [False, False]])
+    expected = [[1.5, np.nan], [3, 4]]
+    np.testing.assert_array_equal(raw_rows(masked, COLUMNS, 2, ()), expected)
+    by_name = {"a": masked[:, 0], "b": masked[:, 1]}
+    np.testing.assert_array_equal(raw_rows(by_name, COLUMNS, 2, ()), expected)
+
+
+def test_bytes_are_the_text_that_they_spell() -> None:
+    raw = raw_rows({"a": np.array([b"oak", b"1"]), "b": [1, 2]}, CATEGORY, 2, ())
+    assert raw[:, 0].tolist() == [3, 0]

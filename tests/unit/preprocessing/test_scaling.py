@@ -127,6 +127,18 @@ def test_standard_scaling_gives_mean_0_and_deviation_1_over_many_sweeps() -> Non
     np.testing.assert_allclose(result.std(axis=0), 1, rtol=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["none", "unit", "standard"])
+def test_a_missing_value_that_training_did_not_have_becomes_0(kind: str) -> None:
+    raw = np.array([[1.0, 5.0], [3.0, 9.0], [4.0, 6.0]])
+    scaling = learn(kind, raw, np.arange(3), together=False)
+    x, with_gap = np.empty((3, 2)), np.empty((3, 2))
+    scaling.apply(raw, x)
+    raw[1, 0] = np.nan
+    scaling.apply(raw, with_gap)
+    x[1, 0] = 0
+    np.testing.assert_array_equal(with_gap, x)
+
+
 def test_no_scaling_changes_nothing() -> None:
     x = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_array_equal(scaled("none", x, together=True), x)
