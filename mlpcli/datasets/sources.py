@@ -137,7 +137,8 @@ def _note_test_file(path: Path) -> list[str]:
     name = re.sub("train", _test_like, path.name, flags=re.IGNORECASE)
     if name == path.name or path.is_dir() or not (path.parent / name).is_file():
         return []
-    return [f"{name} lies beside {path}, and is not read unless data.test names it."]
+    test = path.parent / name
+    return [f"{name} lies beside {path}. To score its rows: --set data.test={test}"]
 
 
 def _test_like(match: re.Match[str]) -> str:

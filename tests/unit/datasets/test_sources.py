@@ -256,11 +256,13 @@ def test_a_test_file_beside_the_training_file_is_named(folder: Path) -> None:
         Path(name).write_bytes(ROWS)
     table = read("adult-train.csv", OPTIONS, print)
     assert table.notes[-1] == (
-        "adult-test.csv lies beside adult-train.csv, and is not read unless data.test names it."
+        "adult-test.csv lies beside adult-train.csv. "
+        "To score its rows: --set data.test=adult-test.csv"
     )
     path = folder / "my_TRAIN.data"
     assert read(str(path), OPTIONS, print).notes[-1] == (
-        f"my_TEST.data lies beside {path}, and is not read unless data.test names it."
+        f"my_TEST.data lies beside {path}. "
+        f"To score its rows: --set data.test={folder / 'my_TEST.data'}"
     )
 
 
