@@ -14,6 +14,7 @@ from mlpcli.messages import names_in_words
 from mlpcli.preprocessing.columns import Column, feature_columns
 
 KEEP = "To use it: --set 'data.ignore=[]'"
+NEARLY_ALL = 0.95  # of the cells, that differ in a column with the name of an id
 FEW_ROWS = 10  # of so few rows, any column may be different in each
 DATES = (1900_01_01, 2100_12_31)
 YEARS = (1500, 2100)  # whole numbers within are taken for years, and not for ids
@@ -99,7 +100,8 @@ def _is_id(cells: Raw, column: Column) -> bool:
         return len(present) == len(cells) and _counts_up(cells)
     low, high = present.min(), present.max()
     is_of_years = YEARS[0] <= low and high <= YEARS[1] and not ID_NAME.search(column.name)
-    return not is_of_years and len(np.unique(present)) == len(present)
+    least = NEARLY_ALL if ID_NAME.search(column.name) else 1.0
+    return not is_of_years and len(np.unique(present)) >= least * len(present)
 
 
 def _present(cells: Raw) -> Raw:
@@ -141,7 +143,9 @@ def _id_notes(table: Table, ids: list[_Feature]) -> Iterator[str]:
     for feature in ids:
         found = "rises in equal steps from row to row"
         if _is_whole(_present(table.x[:, feature.index])):
-            found = "is a whole number that is different in every row"
+            n_different = len(np.unique(table.x[:, feature.index]))
+            every = "every" if n_different == table.n_rows else "nearly every"
+            found = f"is a whole number that is different in {every} row"
         yield f"{feature.words} {found}, as an id is: it is ignored. {KEEP}"
 
 

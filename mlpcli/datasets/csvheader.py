@@ -8,7 +8,8 @@ from mlpcli.datasets.options import ReadingOptions
 from mlpcli.errors import DataError
 
 # What people write for a missing cell, beside what they say they do; in small letters.
-SIGNS = ("-", "--", "---", ".", "..", "*", "!", "??", "na", "na.", "n.a", "n.a.", "nan", "#n/a")
+SIGNS = ("-", "--", "---", ".", "..", "*", "!", "??", "na", "na.", "n.a", "n.a.", "nan", "#n/a",
+         "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!")  # fmt: skip
 WORDS = ("none", "null", "nil", "void", "empty", "missing", "unk", "unknown", "undefined")
 MARKERS = frozenset([*SIGNS, *WORDS])
 MIN_STEPS = 3  # names that are numbers, such as 2010, 2011, 2012

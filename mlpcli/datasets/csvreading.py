@@ -162,6 +162,13 @@ class Reading:
                 f"{self.origin}: no row has a label: each cell of {where} is missing. "
                 "Name the label's column with data.target."
             )
+        self._note_left_out(where, labels)
+        if self.roles.weight is not None and not self.weights.any():
+            where = self.layout.describe(self.roles.weight)
+            raise DataError(f"{self.origin}: all weights, in {where}, are 0.")
+
+    def _note_left_out(self, where: str, labels: LabelReader) -> None:
+        """Say how many rows have no label; raise DataError if the others are of one class."""
         if self.n_left_out:
             text = ""
             if self.no_label:
@@ -170,9 +177,9 @@ class Reading:
                 f"{self.origin}: {self.n_left_out:,} of {self.n_left_out + len(self.x):,} rows "
                 f"have no label in {where}{text}, and are left out."
             )
-        if self.roles.weight is not None and not self.weights.any():
-            where = self.layout.describe(self.roles.weight)
-            raise DataError(f"{self.origin}: all weights, in {where}, are 0.")
+            if len(labels.levels.names) < 2 and not self.options.columns:
+                name = shown(labels.levels.names[0])
+                raise DataError(f"{self.notes[-1]} All others are of one class, {name}.")
 
     def _judged(self, d: int) -> Column:
         """A category with its levels in order, or a number, or ignored; x is changed to fit."""

@@ -137,6 +137,14 @@ def test_one_hot_labels_are_refused_wherever_the_label_is_and_however_it_is_writ
         checked(found, ReadingOptions())
 
 
+def test_an_id_by_its_name_may_occur_twice() -> None:
+    ids = np.where(np.arange(N) == 5, 4, np.arange(N))
+    found = checked(table(ids, NOISE, names=("id", "a")), ReadingOptions())
+    assert kinds(found)[0] == "ignored"
+    assert "column 1 (id) is a whole number that is different in nearly every row" in found.notes[0]
+    assert kinds(checked(table(ids, NOISE, names=("n", "a")), ReadingOptions()))[0] == "number"
+
+
 def test_times_that_rise_in_equal_steps_are_ignored_and_said() -> None:
     found = checked(table(0.1 * np.arange(N) + 3, NOISE), ReadingOptions())
     assert kinds(found) == ["ignored", "number", "label"]

@@ -30,7 +30,7 @@ def test_a_missing_number_is_found_with_a_decimal_comma_too() -> None:
     assert bad == []
 
 
-@pytest.mark.parametrize("word", ["", "?", "N/A"])
+@pytest.mark.parametrize("word", ["", "?", "N/A", "#DIV/0!"])
 def test_a_gap_among_numbers_that_a_list_of_ones_own_leaves_out_is_refused(
     word: str, tmp_path: Path
 ) -> None:
@@ -50,3 +50,16 @@ def test_an_empty_label_is_no_class_though_the_list_of_missing_texts_lacks_it(
     table = read(path, ReadingOptions(missing=("-999",)))
     assert table.labels.names == ("x", "y")
     assert "1 of 3 rows have no label" in table.notes[0]
+
+
+def test_rows_of_one_class_beside_rows_without_a_label_are_refused_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "data.csv"
+    put(path, b"a,kind\n1.5,x\n2.5,None\n3.5,x\n")
+    with pytest.raises(DataError) as caught:
+        read(path, ReadingOptions())
+    assert str(caught.value).endswith(
+        "1 of 3 rows have no label in column 2 (kind) ('None' stands for a missing cell: "
+        "data.missing), and are left out. All others are of one class, 'x'."
+    )
