@@ -31,10 +31,16 @@ def raw_rows(rows: Any, columns: tuple[Column, ...], n_raw: int, missing: Iterab
         by_name = _by_name(rows)
         if _have_names(columns):
             return _from_cells(_matched(by_name, columns), columns, missing)
-        return _from_places(list(by_name.values()), columns, n_raw, missing)
-    array = _array(rows)
+        raise DataError(
+            "the model's columns have no names, so rows are matched by their order: "
+            "give an array or a list of rows."
+        )
+    array = _array(rows, _needs_words(columns))
     if array.ndim < 2:
-        raise DataError(f"rows have {array.ndim} dimensions; they must be rows × columns.")
+        raise DataError(
+            f"rows have {array.ndim} dimensions; they must be rows × columns, "
+            "and a single row needs two brackets, as [[1, 2]]."
+        )
     array = array.reshape(len(array), math.prod(array.shape[1:]))
     is_plain = not columns or not _gap_numbers(missing)
     if array.dtype.kind in "buif" and is_plain and not _needs_words(columns):
@@ -42,13 +48,18 @@ def raw_rows(rows: Any, columns: tuple[Column, ...], n_raw: int, missing: Iterab
     return _from_places(list(array.T), columns, n_raw, missing)
 
 
-def _array(rows: Any) -> Raw:
-    """The rows as an array; a cell that is masked in them is None."""
+def _array(rows: Any, has_words: bool) -> Raw:
+    """The rows as an array; a cell that is masked in them is None.
+
+    Where some are words, NumPy would make texts of the numbers in a list of rows.
+    """
     if isinstance(rows, np.ma.MaskedArray):
         objects = np.array(rows.data, object)
         objects[np.ma.getmaskarray(rows)] = None
         return objects
     try:
+        if has_words and not isinstance(rows, np.ndarray):
+            return np.array(rows, object)
         return np.asarray(rows)
     except ValueError as error:
         raise DataError("rows differ in length; each must have a cell for every column.") from error
@@ -68,7 +79,7 @@ def _cells(name: str, column: Any) -> Cells:
     if hasattr(column, "to_numpy"):
         column = column.to_numpy()
     if isinstance(column, np.ma.MaskedArray):
-        column = _array(column)
+        column = _array(column, False)
     if isinstance(column, str | bytes) or not isinstance(column, Iterable | np.ndarray):
         raise DataError(f"column {name} is {column!r:.60}; it must be a list with a cell a row.")
     if not isinstance(column, np.ndarray):

@@ -17,6 +17,8 @@ from mlpcli.commands.settings import load
 from mlpcli.commands.train import execute
 from mlpcli.errors import DataError, ModelError
 from mlpcli.prediction.predictor import Predictor, load_model
+from mlpcli.prediction.rows import raw_rows
+from mlpcli.preprocessing.columns import Column
 
 N = 120
 TREES = ("ash", "elm", "oak")
@@ -190,3 +192,18 @@ def test_loading_a_model_imports_numpy_and_nothing_heavier(run: Path) -> None:
 def test_a_name_that_the_package_lacks_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         mlpcli.nothing  # noqa: B018
+
+
+def test_a_list_of_rows_keeps_the_types_of_its_cells() -> None:
+    """A level that is a number, written as 4 or 4.0, is the same in a list and in a dict."""
+    columns = (Column("code", "category", ("3", "4")), Column("size", "number"))
+    expected = [[1, 2.5], [0, 1.0]]
+    as_list = raw_rows([[4.0, 2.5], [3, 1]], columns, 2, ())
+    as_dict = raw_rows({"code": [4.0, 3], "size": [2.5, 1]}, columns, 2, ())
+    np.testing.assert_array_equal(as_list, expected)
+    np.testing.assert_array_equal(as_dict, expected)
+
+
+def test_names_are_no_use_where_the_model_has_none() -> None:
+    with pytest.raises(DataError, match="matched by their order"):
+        raw_rows({"b": [1.0], "a": [2.0]}, (Column("", "number"),) * 2, 2, ())

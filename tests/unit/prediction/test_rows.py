@@ -61,8 +61,14 @@ def test_a_spelling_that_two_levels_share_is_that_of_neither() -> None:
     assert raw[:, 0].tolist() == [0, 1, -1]
 
 
-@pytest.mark.parametrize("columns", [(), COLUMNS])
-@pytest.mark.parametrize("form", [np.array, lambda rows: {"a": [1.5, 2], "b": [1.0, rows[1][1]]}])
+@pytest.mark.parametrize(
+    ("form", "columns"),
+    [
+        (np.array, ()),
+        (np.array, COLUMNS),
+        (lambda rows: {"a": [1.5, 2], "b": [1.0, rows[1][1]]}, COLUMNS),
+    ],
+)
 def test_an_infinite_number_is_refused_with_its_row(form: Any, columns: Any) -> None:
     with pytest.raises(DataError) as caught:
         raw_rows(form([[1.5, 1.0], [2.0, -np.inf]]), columns, 2, ())
