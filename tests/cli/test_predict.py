@@ -159,3 +159,47 @@ def test_ids_need_columns(command: Command, digits_run: Path) -> None:
     done = command("predict", digits_run, "images.npz", "--id", "id")
     assert done.exit_code == 2
     assert "has no columns by name" in done.stderr
+
+
+def test_predictions_are_never_written_over_what_is_read(command: Command, run: Path) -> None:
+    text = "tree,age,size\noak,41,0.5\n"
+    Path("rows.csv").write_text(text, encoding="utf-8")
+    Path("link.csv").symlink_to("rows.csv")
+    for out in ("rows.csv", "link.csv", run / "model.npz"):
+        done = command("predict", run, "rows.csv", "--out", out, "--format", "csv")
+        assert done.exit_code == 2
+        assert "is what is read; write the predictions elsewhere" in done.stderr
+    assert Path("rows.csv").read_text(encoding="utf-8") == text
+    assert load_model(run).classes == ("no", "yes")
+
+
+def test_an_ending_that_is_no_format_is_refused(command: Command, run: Path) -> None:
+    done = command("predict", run, run.parent / "mixed.csv", "--out", "p.parquet")
+    assert done.exit_code == 2
+    assert "p.parquet: predictions are written as .csv, .jsonl or .npz" in done.stderr
+    assert not Path("p.parquet").exists()
+
+
+@pytest.mark.parametrize("header", ["", ",".join(f"p{n}" for n in range(64))])
+def test_a_table_of_pixels_is_predicted_by_its_places(
+    command: Command, digits_run: Path, header: str
+) -> None:
+    from sklearn.datasets import load_digits
+
+    images = load_digits().data[:20]
+    np.savetxt("rows.csv", images, fmt="%d", delimiter=",", header=header, comments="")
+    found = records(command("predict", digits_run, "rows.csv").stdout)
+    expected = load_model(digits_run).predict(images)
+    assert [row["prediction"] for row in found] == expected.tolist()
+
+
+def test_nothing_is_written_before_an_error(command: Command, run: Path) -> None:
+    done = command("predict", run, "none.csv")
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+def test_an_id_by_name_needs_a_header(command: Command, digits_run: Path) -> None:
+    np.savetxt("rows.csv", np.zeros((3, 64)), fmt="%d", delimiter=",")
+    done = command("predict", digits_run, "rows.csv", "--id", "name")
+    assert done.exit_code == 2
+    assert "has no header, so --id='name' names no column of it" in done.stderr
