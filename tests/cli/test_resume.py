@@ -16,6 +16,7 @@ from tests.support.command import (
     epochs_shown,
     folder_contents,
     read_document,
+    write_csv,
 )
 
 
@@ -131,3 +132,21 @@ def test_a_dry_run_of_a_resumed_run_writes_nothing(command: Command, tmp_path: P
     document = read_document(command("train", "--resume", "run", "--dry-run", "--json").stdout)
     assert (document["run"], document["config"]["training"]["epochs"]) == ("run", 3)
     assert folder_contents(tmp_path / "run") == before
+
+
+def test_a_run_that_early_stopping_has_ended_says_how_to_go_on(command: Command) -> None:
+    words = ("--hidden", 8, "--lr", 1, "--set", "training.patience=2", "--epochs", 60)
+    assert command("train", *words, "--out", "run").exit_code == 0
+    done = command("train", "--resume", "run", "--epochs", 70)
+    assert "Early stopping has ended this run: no epoch was better in the 2" in done.stderr
+    assert "To go on, add --set training.patience=4 (0 never stops)." in done.stderr
+
+
+def test_patience_without_validation_rows_is_refused(command: Command) -> None:
+    write_csv(Path("rows.csv"))
+    words = ("--data", "rows.csv", *SMALL, "--out", "run")
+    assert command("train", *words).exit_code == 0
+    for more in (("--resume", "run"), ("--data", "rows.csv", "--set", "data.validation=0.0")):
+        done = command("train", *more, "--set", "training.patience=5")
+        assert done.exit_code == 2
+        assert "training.patience = 5 needs validation rows" in done.stderr
