@@ -1,7 +1,7 @@
 """What each column of a CSV file is for: the label, the weight, a feature, or nothing."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlpcli.config import Place
@@ -69,7 +69,6 @@ def find_roles(origin: str, layout: Layout, options: ReadingOptions) -> Roles:
         for index, name in enumerate(names)
     )
     features = tuple(index for index, column in enumerate(columns) if column.is_feature)
-    notes += _code_notes(origin, layout, columns)
     return Roles(columns, features, label, weight, frozenset(words), tuple(notes))
 
 
@@ -98,18 +97,6 @@ def _label_note(origin: str, layout: Layout, label: int, options: ReadingOptions
         f"{origin}: the label is in the last column, {layout.describe(label)}, and there is one "
         f"named {name!r}. If that is the label, name it with data.target={name}."
     ]
-
-
-def _code_notes(origin: str, layout: Layout, columns: Sequence[Column]) -> Iterator[str]:
-    """What to say of columns of numbers with zeros before them, as codes have."""
-    for index, column in enumerate(columns):
-        cells = (row[index].strip() for row in layout.rows)
-        code = next(filter(re.compile(r"0\d+").fullmatch, cells), None)
-        if column.kind == "number" and code:
-            yield (
-                f"{origin}: {layout.describe(index)} has numbers with zeros before them, as "
-                f"{code!r}, as codes have. To take it for a category, name it in data.categorical."
-            )
 
 
 def find_column(origin: str, layout: Layout, place: Place, key: str) -> int:

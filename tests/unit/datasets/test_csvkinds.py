@@ -144,13 +144,3 @@ def test_a_word_in_a_row_without_a_label_leaves_numbers_as_they_are(
     assert table.columns[0].kind == "number"
     np.testing.assert_array_equal(table.x[:, 0], [float(cell) for cell in cells])
     assert "1 of 61 rows have no label in column 3 (kind), and are left out." in table.notes[0]
-
-
-def test_numbers_with_zeros_before_them_are_said(read_column: Callable[..., Table]) -> None:
-    codes = [f"{k % 9:03}" for k in range(60)]
-    table = read_column(codes)
-    assert table.columns[0].kind == "number"
-    assert "has numbers with zeros before them, as '000', as codes have." in table.notes[0]
-    assert table.notes[0].endswith("To take it for a category, name it in data.categorical.")
-    assert read_column(codes, categorical=("x",)).notes == ()
-    assert read_column(["0", "0.5", "-0.25", "10"] * 9).notes == ()
