@@ -227,7 +227,9 @@ def test_a_place_outside_the_table_is_refused(
 
 def test_a_name_needs_a_header(refused: Callable[..., str]) -> None:
     said = refused("1,2,3\n4,5,6\n", target="kind", header=False)
-    assert said == "has no header, so data.target='kind' names no column of it."
+    assert said == (
+        "has no header, so data.target='kind' names no column of it; give its place from 1."
+    )
 
 
 # Columns
