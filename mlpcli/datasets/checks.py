@@ -20,6 +20,7 @@ DATES = (1900_01_01, 2100_12_31)
 YEARS = (1500, 2100)  # whole numbers within are taken for years, and not for ids
 ID_NAME = re.compile(r"(^|[\s_.-])(id|index|uuid|guid|key|nr|no|rownames?)$", re.IGNORECASE)
 MANY_COLUMNS = 4096  # beyond them, a table is no sheet that somebody has numbered
+MOST_COLUMNS = 1 << 17  # of more, each would take memory that its cells do not
 ENOUGH_ROWS = 50  # to say of a column that it decides the label
 ROWS_EACH = 5  # of a level, on the mean, if it is to tell anything of the label
 
@@ -52,7 +53,7 @@ def checked(table: Table, options: ReadingOptions) -> Table:
     of several columns of 0 and 1 that are one label together.
     """
     check_quantity(table)
-    if table.image:
+    if table.image or table.n_features > MOST_COLUMNS:
         return table
     check_one_hot(table)
     features = _features(table)

@@ -16,7 +16,7 @@ MIN_STEPS = 3  # names that are numbers, such as 2010, 2011, 2012
 YEARS = (1500, 2100)
 REMOVE = "Remove that line, or mend it."
 NOT_SURE = "was taken for the header; data.header=false reads it as a row."
-MAX_COLUMNS = 1 << 16
+MAX_COLUMNS = 1 << 17
 
 
 def check_width(origin: str, line: int, width: int) -> None:

@@ -65,8 +65,8 @@ def a_million_names_and_no_row(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (a_million_columns, "line 1 has 1,000,000 cells, and at most 65,536 are read"),
-        (a_million_names_and_no_row, "line 1 has 1,000,001 cells, and at most 65,536 are read"),
+        (a_million_columns, "line 1 has 1,000,000 cells, and at most 131,072 are read"),
+        (a_million_names_and_no_row, "line 1 has 1,000,001 cells, and at most 131,072 are read"),
     ],
 )
 def test_a_csv_line_of_a_million_columns_is_refused(
