@@ -152,7 +152,8 @@ def test_rows_of_the_users_own_that_have_no_label_are_said(part: str) -> None:
     rows = [f"{k * 7 % 11}.5,{k % 3}.25,{'xy'[k % 2]}" for k in range(40)]
     Path("rows.csv").write_text("\n".join(["a,b,kind", *rows, ""]))
     Path("own.csv").write_text("b,a,kind\n1,2,x\n3,4,\n5,6,y\n")
-    data = loaded("rows.csv", **{part: "own.csv"})
+    own: dict[str, Any] = {part: "own.csv"}
+    data = loaded("rows.csv", **own)
     assert len(data.parts[part]) == 2
     assert (
         f"data.{part}: own.csv: 1 of 3 rows have no label in column 3 (kind), and are left out."

@@ -111,7 +111,7 @@ def test_features_that_decide_nothing_alone_are_not_said() -> None:
 
 
 def test_one_hot_labels_are_refused() -> None:
-    first, second, third = (k == LABELS for k in range(3))
+    first, second, third = (np.equal(LABELS, k) for k in range(3))
     with pytest.raises(DataError, match="columns 2 to 4 are 0 or 1 and sum to 1 in every row"):
         checked(table(NOISE, first, second, labels=third.astype(int)), ReadingOptions())
 
