@@ -45,7 +45,7 @@ def is_header(
         if _stands_above_numbers(cells[index], columns[index], missing, options.decimal):
             return _unless_like_the_rows(cells, options.decimal)
     reappear = any(cells[index] in columns[index] for index in words)
-    numbers = [cell for index, cell in enumerate(cells) if index not in words]
+    numbers = [cell for cell in cells if not is_word(cell, options)]
     if below and not reappear and len(numbers) >= MIN_STEPS and _steps(numbers, options.decimal):
         return True, NOT_SURE
     all_words = len(words) + cells[:1].count("") == len(cells)

@@ -26,6 +26,7 @@ from mlpcli.storage.reading import SMALL, check_memory
 DELIMITERS = ",;\t|"
 QUOTES = "\"'"
 BYTES_PER_TEXT = 64  # of a cell as a text, where lines have many
+DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d+\s*$)")
 SAMPLE = 1000  # rows below the first that are looked at
 ONE_COLUMN = "has one column only; it needs features and a label, separated by , ; | tab or spaces."
 
@@ -150,8 +151,8 @@ def _quality(lines: list[str], delimiter: str, quote: str) -> tuple[float, float
     width, n_rows = max(widths.items(), key=lambda item: item[1] if item[0] > 1 else 0)
     if width < 2:
         return 0, 0, 0
-    others = set(DELIMITERS) - {delimiter, ","}
-    cells = [cell for row in rows for cell in row]
+    others = set(DELIMITERS) - {delimiter}
+    cells = [DECIMAL_COMMA.sub("", cell) for row in rows for cell in row]
     clean = sum(not others & set(cell) for cell in cells)
     return round(n_rows / len(rows), 2), round(clean / len(cells), 2), width
 
