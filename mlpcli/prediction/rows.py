@@ -53,7 +53,7 @@ def _array(rows: Any, has_words: bool) -> Raw:
 
     Where some are words, NumPy would make texts of the numbers in a list of rows.
     """
-    if isinstance(rows, np.ma.MaskedArray):
+    if _is_masked(rows):
         objects = np.array(rows.data, object)
         objects[np.ma.getmaskarray(rows)] = None
         return objects
@@ -63,6 +63,11 @@ def _array(rows: Any, has_words: bool) -> Raw:
         return np.asarray(rows)
     except ValueError as error:
         raise DataError("rows differ in length; each must have a cell for every column.") from error
+
+
+def _is_masked(cells: Any) -> bool:
+    """Whether an array is masked; asked without numpy.ma, which takes time to import."""
+    return hasattr(cells, "filled") and hasattr(cells, "mask")
 
 
 def _by_name(rows: Any) -> dict[str, Cells]:
@@ -78,7 +83,7 @@ def _cells(name: str, column: Any) -> Cells:
     """The cells of a column of any library; raises DataError if it is no list of them."""
     if hasattr(column, "to_numpy"):
         column = column.to_numpy()
-    if isinstance(column, np.ma.MaskedArray):
+    if _is_masked(column):
         column = _array(column, False)
     if isinstance(column, str | bytes) or not isinstance(column, Iterable | np.ndarray):
         raise DataError(f"column {name} is {column!r:.60}; it must be a list with a cell a row.")
