@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -32,10 +33,10 @@ def _processor() -> str:
     return match[1] if match else platform.machine()
 
 
-def versions() -> dict[str, str]:
-    """Python, mlpcli, and every package that is installed of those that are measured."""
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Python, mlpcli, and those of the packages that are installed."""
     found = {"python": platform.python_version(), "mlpcli": mlpcli.__version__}
-    for name in PACKAGES:
+    for name in packages:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

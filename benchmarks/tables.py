@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 
 from benchmarks import machine, tables_report, tables_results
@@ -71,18 +70,7 @@ def measure_quick() -> list[TableScores]:
 
 def _results(tables: list[TableScores]) -> TableResults:
     date = f"{datetime.now(UTC):%Y-%m-%d}"
-    return TableResults(date, machine.machine(), _versions(), tables)
-
-
-def _versions() -> dict[str, str]:
-    """Python, mlpcli, and what else is measured or gave tables, where it is installed."""
-    found = {name: machine.versions()[name] for name in ("python", OURS)}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return TableResults(date, machine.machine(), machine.versions(PACKAGES), tables)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from mlpcli.commands.data import config_of_model, load, options_of_model
 from mlpcli.config import Config
 from mlpcli.datasets.dataset import Dataset, Rows, all_rows
 from mlpcli.datasets.sources import absolute, read
-from mlpcli.datasets.table import Table, fingerprint
+from mlpcli.datasets.table import check_n_features, fingerprint
 from mlpcli.errors import DataError, ModelError
 from mlpcli.invocation import command_line, path_word
 from mlpcli.layers import with_values
@@ -193,15 +193,6 @@ def _other_rows(
             "alone, add --split test."
         )
     held_out = table.held_out
-    _check_features(held_out, model)
+    check_n_features(held_out, model.preprocessing.n_raw, "the model")
     rows = all_rows(held_out, model.classes, "the model")
     return ScoredRows(absolute(source), "test" if table.test else "all", rows)
-
-
-def _check_features(table: Table, model: Model) -> None:
-    n_raw = model.preprocessing.n_raw
-    if table.n_features != n_raw:
-        raise DataError(
-            f"{table.origin}: has {table.n_features:,} features, and the model has {n_raw:,}; "
-            "both must have the same."
-        )

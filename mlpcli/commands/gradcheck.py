@@ -135,7 +135,7 @@ def _data_cases(config: Config, notify: Notify) -> Iterator[Case]:
     config, data = load_new(config, streams, notify)
     shape = Shape(data.n_inputs, config.network.hidden, len(data.classes))
     _check_memory(config, data, shape)
-    state = new_state(config, shape, streams, mean_square=mean_square(data))
+    state = new_state(config, shape, streams, mean_square=mean_square(config, data))
     rng = np.random.default_rng(config.seed)
     state.network.b2[...] = rng.normal(scale=BIAS_SCALE, size=shape.K)
     minibatch = _draw_minibatch(config, data, shape, rng)

@@ -20,7 +20,7 @@ from mlpcli.machine import blas_threads
 from mlpcli.messages import Notify
 from mlpcli.prediction.output import Predictions
 from mlpcli.prediction.predictor import Predictor, load_model
-from mlpcli.preprocessing.columns import Column
+from mlpcli.preprocessing.columns import Column, unnamed_numbers
 from mlpcli.preprocessing.encoding import Encoding
 
 STDIN = "-"
@@ -126,7 +126,7 @@ def _options(predictor: Predictor) -> ReadingOptions:
     options = options_of_model(predictor.model)
     if options.columns:
         return options
-    numbers = (Column("", "number"),) * predictor.model.preprocessing.n_raw
+    numbers = unnamed_numbers(predictor.model.preprocessing.n_raw)
     return replace(options, columns=(*numbers, Column("", "label")))
 
 

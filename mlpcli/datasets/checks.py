@@ -11,7 +11,7 @@ from mlpcli.datasets.classes import check_one_hot, check_quantity, label_notes
 from mlpcli.datasets.options import ReadingOptions
 from mlpcli.datasets.table import Table
 from mlpcli.messages import names_in_words
-from mlpcli.preprocessing.columns import Column, feature_columns
+from mlpcli.preprocessing.columns import Column, feature_columns, unnamed_numbers
 
 KEEP = "To use it: --set 'data.ignore=[]'"
 NEARLY_ALL = 0.95  # of the cells, that differ in a column with the name of an id
@@ -80,7 +80,7 @@ def checked(table: Table, options: ReadingOptions) -> Table:
 
 def _features(table: Table) -> list[_Feature]:
     """The features that are used."""
-    columns = table.columns or (Column("", "number"),) * table.n_features
+    columns = table.columns or unnamed_numbers(table.n_features)
     places = [place for place, column in enumerate(columns, start=1) if column.is_feature]
     features = zip(places, feature_columns(columns), strict=True)
     everything = [_Feature(index, *feature) for index, feature in enumerate(features)]
@@ -176,7 +176,7 @@ def _ignoring(table: Table, ids: list[_Feature]) -> tuple[Column, ...]:
     """The columns, with these ignored."""
     if not ids:
         return table.columns
-    columns = list(table.columns or (Column("", "number"),) * table.n_features)
+    columns = list(table.columns or unnamed_numbers(table.n_features))
     for feature in ids:
         columns[feature.place - 1] = replace(feature.column, kind="ignored")
     return tuple(columns)

@@ -18,7 +18,7 @@ from mlpcli.datasets.csvrows import Dialect
 from mlpcli.datasets.options import ReadingOptions
 from mlpcli.datasets.table import Table, check_room
 from mlpcli.errors import DataError
-from mlpcli.preprocessing.columns import Column, feature_columns
+from mlpcli.preprocessing.columns import Column, feature_columns, unnamed_numbers
 
 
 def fitted(table: Table, options: ReadingOptions) -> Table:
@@ -46,7 +46,7 @@ def fitted_features(origin: str, x: Raw, columns: Sequence[Column]) -> Raw:
     """
     if not columns:
         return x
-    return _recoded(origin, x, (Column("", "number"),) * x.shape[1], feature_columns(columns))
+    return _recoded(origin, x, unnamed_numbers(x.shape[1]), feature_columns(columns))
 
 
 def _for_model(table: Table, columns: Sequence[Column]) -> Table:
@@ -56,7 +56,7 @@ def _for_model(table: Table, columns: Sequence[Column]) -> Table:
 
 
 def _columns(table: Table) -> tuple[Column, ...]:
-    return table.columns or (Column("", "number"),) * table.n_features
+    return table.columns or unnamed_numbers(table.n_features)
 
 
 def _layout(columns: Sequence[Column]) -> Layout:

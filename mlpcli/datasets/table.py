@@ -171,10 +171,15 @@ def _contents(role: str, table: Table) -> Iterator[bytes | memoryview]:
 
 def check_features_match(table: Table, reference: Table) -> None:
     """Raise DataError unless two tables have as many raw columns."""
-    if table.n_features != reference.n_features:
+    check_n_features(table, reference.n_features, reference.origin)
+
+
+def check_n_features(table: Table, n_features: int, reference: str) -> None:
+    """Raise DataError unless a table has as many raw columns as what `reference` names."""
+    if table.n_features != n_features:
         raise DataError(
-            f"{table.origin}: has {table.n_features:,} features, and {reference.origin} has "
-            f"{reference.n_features:,}; both must have the same."
+            f"{table.origin}: has {table.n_features:,} features, and {reference} has "
+            f"{n_features:,}; both must have the same."
         )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mlpcli.arrays import Floats, Labels, Raw, chunks
 from mlpcli.errors import DataError
 from mlpcli.model.buffers import workspace
-from mlpcli.model.metrics import wilson_interval
+from mlpcli.model.metrics import ByRow
 from mlpcli.model.network import forward, probabilities
 from mlpcli.prediction.rows import raw_rows
 from mlpcli.storage import modelfile
@@ -36,9 +36,9 @@ def load_model(path: str | Path) -> "Predictor":
 
 def _model_file(path: Path) -> Path:
     """The file of a run's folder, or the path itself."""
-    inside = path / "model.npz"
-    if inside.is_file() or path.is_file():
-        return path if path.is_file() else inside
+    for file in (path, path / "model.npz"):
+        if file.is_file():
+            return file
     from mlpcli.storage.runfolder import model_path  # imports what locks a folder
 
     return model_path(path)
@@ -111,14 +111,14 @@ class Predictor:
         p = self.predict_proba(rows)
         known = self._class_indices(labels, len(p))
         chosen = np.maximum(p[np.arange(len(p)), known], np.finfo(p.dtype).tiny)
-        hits = p.argmax(axis=1) == known
-        recalls = [float(hits[known == k].mean()) for k in np.unique(known)]
+        by_row = ByRow(-np.log(chosen), p.argmax(axis=1), p.max(axis=1))
+        scores = by_row.scores(known, K=len(self.classes))
         return {
-            "rows": len(p),
-            "loss": float(-np.log(chosen).mean(dtype=np.float64)),
-            "accuracy": float(hits.mean()),
-            "interval": list(wilson_interval(int(hits.sum()), len(p))),
-            "balanced_accuracy": float(np.mean(recalls)),
+            "rows": scores.n_rows,
+            "loss": scores.loss,
+            "accuracy": scores.accuracy,
+            "interval": list(scores.interval),
+            "balanced_accuracy": scores.balanced_accuracy,
         }
 
     def _class_indices(self, labels: Any, n_rows: int) -> Labels:

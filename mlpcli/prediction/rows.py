@@ -13,7 +13,7 @@ import numpy as np
 from mlpcli.arrays import Floats, Raw
 from mlpcli.errors import DataError
 from mlpcli.messages import names_in_words
-from mlpcli.preprocessing.columns import Column, other_spellings, spelling
+from mlpcli.preprocessing.columns import Column, other_spellings, spelling, unnamed_numbers
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -117,7 +117,7 @@ def _from_places(
     cells: Sequence[Cells], columns: tuple[Column, ...], n_raw: int, missing: Iterable[str]
 ) -> Floats:
     """The raw rows of columns without names: all raw columns, or all but the ignored ones."""
-    columns = columns or (Column("", "number"),) * n_raw
+    columns = columns or unnamed_numbers(n_raw)
     used = [place for place, column in enumerate(columns) if column.kind != "ignored"]
     if len(cells) == len(columns):
         placed: list[Cells | None] = list(cells)

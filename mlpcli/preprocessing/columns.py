@@ -28,6 +28,11 @@ class Column:
         return self.kind in FEATURE_KINDS
 
 
+def unnamed_numbers(count: int) -> tuple[Column, ...]:
+    """The columns of raw rows of which no more is known than that they are numbers."""
+    return (Column("", "number"),) * count
+
+
 def spelling(text: str) -> float | str:
     """What "1" and "1.0" have in common, and "True" and "true"; else the text itself."""
     if text.lower() in ("true", "false"):

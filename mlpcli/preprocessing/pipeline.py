@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from mlpcli.arrays import Floats, Index, Raw
-from mlpcli.preprocessing.columns import Column
+from mlpcli.preprocessing.columns import Column, unnamed_numbers
 from mlpcli.preprocessing.encoding import NOWHERE, Encoding, Inputs, Preprocessing
 from mlpcli.preprocessing.scaling import learn as learn_scaling
 
@@ -61,7 +61,7 @@ def learn(
     if is_plain and not _has_gaps(x):
         return learn_scaling(settings.scaling, x, index, together)
     if not columns:
-        columns = [Column("", "number")] * x.shape[1]
+        columns = unnamed_numbers(x.shape[1])
     learnt = [_learn(column, x[index, j], settings) for j, column in enumerate(columns)]
     return _placed(learnt)
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias, cast, get_args
 
 from mlpcli.arrays import Raw
-from mlpcli.preprocessing.columns import Column, Kind
+from mlpcli.preprocessing.columns import Column, Kind, unnamed_numbers
 from mlpcli.preprocessing.encoding import NOWHERE, Encoding, Inputs, Preprocessing
 from mlpcli.preprocessing.scaling import Scaling
 
@@ -33,7 +33,7 @@ def described(columns: Sequence[Column], preprocessing: Preprocessing) -> list[R
         inputs = iter([Inputs(value=place) for place in range(preprocessing.n_raw)])
         return [_record(column, next(inputs) if column.is_feature else None) for column in columns]
     if not columns:
-        columns = [Column("", "number")] * preprocessing.n_raw
+        columns = unnamed_numbers(preprocessing.n_raw)
     inputs = iter(preprocessing.inputs)
     return [_record(column, next(inputs) if column.is_feature else None) for column in columns]
 

@@ -55,8 +55,13 @@ def network_shape(config: Config, data: Dataset) -> Shape:
     return Shape(data.n_inputs, config.network.hidden, len(data.classes))
 
 
-def mean_square(data: Dataset) -> float:
-    """The mean of x² over the inputs of at most SAMPLE training rows, evenly chosen."""
+def mean_square(config: Config, data: Dataset) -> float:
+    """The mean of x² over the inputs of at most SAMPLE training rows, evenly chosen.
+
+    1 if the first weights do not depend on it.
+    """
+    if config.network.initial != "normal":
+        return 1.0
     n_rows = len(data.train)
     step = -(-n_rows // SAMPLE)
     indices = np.arange(0, n_rows, step)
@@ -74,7 +79,7 @@ def begin(config: Config, data: Dataset, streams: Streams | None = None) -> Prog
         streams: The random streams, if they are in use already.
     """
     streams = streams or Streams.from_seed(config.seed)
-    size = mean_square(data)
+    size = mean_square(config, data)
     state = new_state(config, network_shape(config, data), streams, mean_square=size)
     return Progress(state, Best(np.copy(state.network.theta)))
 
